@@ -1,0 +1,116 @@
+"""Every error Tocsin raises on purpose, as one tree.
+
+TocsinError
+├── SettingsError            a setting has a value that cannot work
+├── InputError               what somebody sent or named cannot be used
+│   ├── PayloadError         an alert that is not JSON, too large, too deep, or not an object
+│   ├── SourceError          a source's TOML file says something impossible
+│   ├── DecodeError          a field's text does not have the format its decoder reads
+│   └── ImportRowError       one row of an imported file cannot be used
+├── ConflictError            the same id was used for something else before
+├── NotFoundError            there is no such alert, key, file …
+└── Unavailable              try again later
+    ├── StoreUnavailable     the database does not answer
+    ├── BusUnavailable       the broker does not answer
+    └── Overloaded           too much work is in flight
+
+Each carries a bounded `reason`, which is the label that metrics and the API use, and a message
+that tells a person what to do. Messages may hold text from an alert: they are data, never a
+format string.
+"""
+
+from typing import ClassVar
+
+
+class TocsinError(Exception):
+    """Root of the tree; catch it to catch everything that Tocsin raises on purpose."""
+
+    reason: ClassVar[str] = "error"
+
+
+class SettingsError(TocsinError):
+    """A setting has a value that cannot work."""
+
+    reason = "settings"
+
+
+class InputError(TocsinError):
+    """What somebody sent or named cannot be used."""
+
+    reason = "input"
+
+
+class PayloadError(InputError):
+    """A payload cannot become an alert; `code` is one of a small, documented set.
+
+    Codes: `invalid_json`, `not_an_object`, `too_large`, `too_deep`, `empty`, `invalid_id`,
+    `not_text`.
+    """
+
+    reason = "payload"
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SourceError(InputError):
+    """A source definition says something impossible; names the file and the entry."""
+
+    reason = "source"
+
+
+class DecodeError(InputError):
+    """A text does not have the format that its decoder reads."""
+
+    reason = "decode"
+
+
+class ImportRowError(InputError):
+    """One row of an imported file cannot be used; names the row's number."""
+
+    reason = "import_row"
+
+    def __init__(self, row: int, message: str) -> None:
+        super().__init__(f"row {row}: {message}")
+        self.row = row
+
+
+class ConflictError(TocsinError):
+    """The same id was used for something else before."""
+
+    reason = "conflict"
+
+
+class NotFoundError(TocsinError):
+    """There is no such alert, key or file."""
+
+    reason = "not_found"
+
+
+class Unavailable(TocsinError):
+    """Something that Tocsin needs does not answer now; `retry_after` is in seconds."""
+
+    reason = "unavailable"
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StoreUnavailable(Unavailable):
+    """The database does not answer."""
+
+    reason = "store_unavailable"
+
+
+class BusUnavailable(Unavailable):
+    """The broker does not answer."""
+
+    reason = "bus_unavailable"
+
+
+class Overloaded(Unavailable):
+    """More alerts are in flight than the limit allows."""
+
+    reason = "overloaded"

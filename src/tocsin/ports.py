@@ -1,0 +1,216 @@
+"""The shapes that others plug into.
+
+Steps see the rest of the system only through these protocols; `app.py` decides which adapter
+stands behind each. Everything works on batches: one call per batch, never one per alert.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from tocsin.model import (
+    AssetRecord,
+    Dossier,
+    Indicator,
+    ObservableType,
+    Prevalence,
+    UserRecord,
+)
+from tocsin.settings import Settings
+
+# --- steps ----------------------------------------------------------------------------------
+
+
+class Work(Protocol):
+    """A step's function: a batch of dossiers in, the same batch out, one field filled.
+
+    The result has the same length and order. A check that could not be made becomes a `Gap`;
+    an exception means that the batch holds a poisoned alert (or that the step is broken), and
+    the runner splits the batch to find it.
+    """
+
+    async def __call__(self, batch: Sequence[Dossier]) -> list[Dossier]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the map in `pipeline.py`.
+
+    `name` is the folder, the role on the command line, the metric label and the value of
+    `alert_work.step`. `takes` and `gives` are queue names. `fills` is the dossier's field. `work`
+    builds the step's function. `batch` is the most alerts it takes at once; `lease` is in seconds.
+    """
+
+    name: str
+    takes: str
+    gives: str
+    fills: str
+    work: Callable[["Resources"], Work]
+    batch: int
+    lease: float
+
+
+# --- what steps may ask ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EntityKey:
+    """A value to look up, with the kind of name it is.
+
+    Kinds: `asset_id`, `hostname`, `ip` for assets; `user_id`, `user_name`, `email` for users;
+    `rule`, `source_ip`, `destination_ip`, `host`, `user` for the history.
+    """
+
+    kind: str
+    value: str
+
+
+class Inventory(Protocol):
+    """The organisation's assets and users."""
+
+    async def assets(self, keys: Sequence[EntityKey]) -> Mapping[EntityKey, AssetRecord]:
+        """The assets that answer to these keys; keys nobody answers to are left out."""
+        ...
+
+    async def users(self, keys: Sequence[EntityKey]) -> Mapping[EntityKey, UserRecord]:
+        """The users that answer to these keys; keys nobody answers to are left out."""
+        ...
+
+
+class History(Protocol):
+    """What this installation has seen before."""
+
+    async def prevalence(
+        self, keys: Sequence[EntityKey], now: datetime
+    ) -> Mapping[EntityKey, Prevalence]:
+        """How many alerts had each value; every key is answered, unseen ones with zeros."""
+        ...
+
+
+class IndicatorSource(Protocol):
+    """The local indicator store, read in bulk into memory."""
+
+    async def version(self) -> int:
+        """A number that changes whenever the stored indicators change; cheap to ask."""
+        ...
+
+    def scan(self, now: datetime) -> AsyncIterator[Sequence[Indicator]]:
+        """All indicators that have not expired at `now`, in chunks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What `app.py` hands to every step."""
+
+    settings: Settings
+    inventory: Inventory
+    history: History
+    indicators: IndicatorSource
+
+
+# --- the bus --------------------------------------------------------------------------------
+
+
+class Delivery(Protocol):
+    """An envelope of alert ids from one queue."""
+
+    @property
+    def ids(self) -> Sequence[str]: ...
+
+    async def acknowledge(self) -> None:
+        """The work is committed; the bus may forget the envelope."""
+        ...
+
+
+class Bus(Protocol):
+    """A bell: it says that there is work, and for which ids. Losing it costs a delay only."""
+
+    async def ring(self, queue: str, ids: Sequence[str]) -> None:
+        """Say that these alerts wait in `queue`; waits while the queue is full.
+
+        Raises:
+            BusUnavailable: the bus did not take the message.
+        """
+        ...
+
+    def listen(self, queue: str) -> AsyncIterator[Delivery]:
+        """Deliveries from `queue` until the bus is closed."""
+        ...
+
+    async def check(self) -> None:
+        """Ask the bus whether it lives.
+
+        Raises:
+            BusUnavailable: it does not.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop listening; what was not acknowledged comes again."""
+        ...
+
+
+# --- accepting alerts -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewAlert:
+    """An alert that was read and found acceptable, not yet stored.
+
+    `key` identifies the alert over all time (16 bytes): from the sender's own id where there is
+    one, else from the canonical content. `digest` (16 bytes) identifies the content, so that the
+    same id with other content is refused instead of being lost. `chosen_id` says that
+    `alert_id` came from the sender.
+    """
+
+    alert_id: str
+    key: bytes
+    digest: bytes
+    payload: str
+    source: str | None
+    received_at: datetime
+    chosen_id: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer for one `NewAlert`, in order. `conflict`: the id names another alert."""
+
+    alert_id: str
+    duplicate: bool = False
+    conflict: bool = False
+
+
+class Intake(Protocol):
+    """Where accepted alerts are made durable."""
+
+    async def accept(self, alerts: Sequence[NewAlert]) -> list[Accepted]:
+        """Commit the alerts and their work rows in one transaction; returns when durable.
+
+        Raises:
+            StoreUnavailable: nothing was committed; the sender should try again.
+        """
+        ...
+
+    async def in_flight(self) -> int:
+        """How many alerts wait for a step now."""
+        ...
+
+
+__all__ = [
+    "Accepted",
+    "Bus",
+    "Delivery",
+    "EntityKey",
+    "History",
+    "IndicatorSource",
+    "Intake",
+    "Inventory",
+    "NewAlert",
+    "ObservableType",
+    "Resources",
+    "Step",
+    "Work",
+]
