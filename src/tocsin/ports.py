@@ -135,8 +135,11 @@ class Bus(Protocol):
         """
         ...
 
-    def listen(self, queue: str) -> AsyncIterator[Delivery]:
-        """Deliveries from `queue` until the bus is closed."""
+    async def take(self, queue: str, limit: int) -> Sequence[Delivery]:
+        """Wait for a delivery from `queue`, then take what waits, up to about `limit` ids.
+
+        An empty answer says that the bus was closed.
+        """
         ...
 
     async def check(self) -> None:
@@ -159,10 +162,9 @@ class Bus(Protocol):
 class NewAlert:
     """An alert that was read and found acceptable, not yet stored.
 
-    `key` identifies the alert over all time (16 bytes): from the sender's own id where there is
-    one, else from the canonical content. `digest` (16 bytes) identifies the content, so that the
-    same id with other content is refused instead of being lost. `chosen_id` says that
-    `alert_id` came from the sender.
+    `digest` (16 bytes) identifies the content. `key` (16 bytes) identifies the alert over all
+    time: it stands for the id that the sender chose, or else is the digest. `fallback_id` is the
+    id that the alert gets when `alert_id` is a chosen one that names another alert already.
     """
 
     alert_id: str
@@ -171,16 +173,20 @@ class NewAlert:
     payload: str
     source: str | None
     received_at: datetime
-    chosen_id: bool = False
+    fallback_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer for one `NewAlert`, in order. `conflict`: the id names another alert."""
+    """The answer for one `NewAlert`, in order.
+
+    `duplicate`: the same alert is stored under this id already. `renamed`: the chosen id names
+    another alert, so this one was stored under a new id.
+    """
 
     alert_id: str
     duplicate: bool = False
-    conflict: bool = False
+    renamed: bool = False
 
 
 class Intake(Protocol):

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -42,6 +42,14 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the HTTP server binds to.")
     port: int = Field(9000, ge=0, le=65535, description="Port of the HTTP server; 0 picks one.")
 
+    # --- as a client --------------------------------------------------------------------------
+    url: str = Field("", description="Server that commands such as send talk to. Empty: the one "
+        "that runs on the data folder, else http://HOST:PORT.")
+    key: SecretStr = Field(
+        SecretStr(""), description="API key of those commands. Empty: the data folder's first key."
+    )
+    proxy: str = Field("", description="HTTP proxy for every outbound connection. Empty: none.")
+
     # --- accepting alerts -------------------------------------------------------------------
     max_body_bytes: int = Field(
         32 * 1024 * 1024, ge=1024, description="Largest request body, in bytes, decompressed."
@@ -61,6 +69,13 @@ class Settings(BaseSettings):
 
     # --- the pipeline -----------------------------------------------------------------------
     batch: int = Field(100, ge=1, le=1000, description="Most alerts that a worker takes at once.")
+    workers: int = Field(
+        2,
+        ge=1,
+        le=32,
+        description="Batches that one process has in hand at once; one computes while another "
+        "waits for the database.",
+    )
     max_attempts: int = Field(
         4, ge=1, description="Tries of one alert in one step before it is parked."
     )
@@ -69,6 +84,9 @@ class Settings(BaseSettings):
     )
     sweep_interval: float = Field(
         5.0, gt=0, description="Seconds between looks for work whose lease ran out."
+    )
+    sweep_after: float = Field(
+        15.0, gt=0, description="Seconds after which an unanswered bell is rung again."
     )
     drain_timeout: float = Field(
         20.0, gt=0, description="Seconds that a stopping process gives the work it has begun."

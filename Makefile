@@ -1,0 +1,67 @@
+# Tocsin: the two commands to know are `make up` and `make test`; `make help` lists the rest.
+PYTHON ?= python3
+HOST   ?= 127.0.0.1
+PORT   ?= 9000
+DATA   ?= .tocsin
+
+BIN  := .venv/bin
+READY := .venv/.ready
+TEST_READY := .venv/.test-ready
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo down test check bench fmt lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+up: $(READY) ## Install and start Tocsin in the background; prints what to open and a curl line
+	@$(BIN)/tocsin up --detach --host $(HOST) --port $(PORT) --data $(DATA)
+
+demo: $(READY) ## The same, with an inventory, indicators and sample alerts sent through the front door
+	@$(BIN)/tocsin up --detach --host $(HOST) --port $(PORT) --data $(DATA)
+	@BIN=$(BIN) TOCSIN_DATA=$(DATA) sh samples/demo.sh
+
+down: $(READY) ## Stop it
+	@$(BIN)/tocsin down --data $(DATA)
+
+test: $(TEST_READY) ## Run all tests
+	$(BIN)/python -m pytest
+
+check: $(TEST_READY) ## Lint, format, types, layers, dependencies and the rules of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+	$(BIN)/python -m pytest -q tests/rules
+
+bench: $(TEST_READY) ## Measure throughput, latency and memory; writes .bench/results.json
+	$(BIN)/python -m tests.bench
+
+fmt: $(TEST_READY) ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+lock: $(TEST_READY) ## Pin the dependencies again, at their newest
+	$(BIN)/uv pip compile -q --upgrade pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -o requirements/base.txt
+	$(BIN)/uv pip compile -q --upgrade requirements/dev.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -o requirements/dev.txt
+
+clean: ## Remove the environment, caches and benchmark results; never the data folder
+	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements/base.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Tocsin needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Installing into .venv …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/base.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(TEST_READY): $(READY) requirements/dev.txt
+	@echo "Installing what the tests need …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,259 @@
+"""`/api/v1/alerts`: send alerts, list them, read one whole."""
+
+import re
+import zlib
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.params import Parameter
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
+
+from tocsin import metrics
+from tocsin.api.access import needs
+from tocsin.api.problems import problem
+from tocsin.app import System
+from tocsin.errors import InputError, NotFoundError, PayloadError, Unavailable
+from tocsin.ingest import BodyKind, Limits, read_body
+from tocsin.model import AlertStatus, Disposition, Dossier, KeyScope, Record, RiskLevel, Severity
+from tocsin.normalize import to_ecs, to_ocsf
+from tocsin.ports import Accepted
+from tocsin.store.queries import SORTS, AlertFilter, AlertPage
+
+_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+_encoder = msgspec.json.Encoder()
+
+
+class SentAlert(Record, frozen=True, kw_only=True):
+    """What became of one alert of a request; `status` is accepted, duplicate or refused."""
+
+    index: int
+    status: str
+    alert_id: str | None = None
+    note: str | None = None
+    error: dict[str, str] | None = None
+
+
+class Receipt(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """The answer to a request; `alert_id` is there when it held exactly one alert."""
+
+    accepted: int
+    duplicates: int
+    refused: int
+    alerts: tuple[SentAlert, ...]
+    alert_id: str | None = None
+
+
+@post(
+    "/",
+    guards=[needs(KeyScope.INGEST)],
+    status_code=HTTP_202_ACCEPTED,
+    summary="Send alerts",
+    description="One JSON object, a JSON array, NDJSON (application/x-ndjson) or lines of text "
+    "(text/plain: CEF, syslog); gzip with Content-Encoding: gzip. 202 means: stored for good. The "
+    "answer has an id for each alert, or its error; the same alert sent again gets the same id.",
+    media_type="application/json",
+)
+async def send_alerts(
+    request: Request[Any, Any, Any],
+    source: Annotated[
+        str | None,
+        Parameter(description="Name of the source; detected from the payload if left out."),
+    ] = None,
+) -> Response[bytes]:
+    """Accept alerts; see the route's description."""
+    system: System = request.app.state.system
+    if request.app.state.draining.is_set():
+        raise Unavailable("the server is stopping", retry_after=5.0)
+    if source is not None and not _SOURCE.match(source):
+        raise InputError("source: 1–64 letters, digits and `_.-`")
+    settings = system.settings
+    body = _plain(
+        await request.body(),
+        request.headers.get("content-encoding", ""),
+        settings.max_body_bytes,
+    )
+    kind = BodyKind.of(request.headers.get("content-type", ""))
+    items = read_body(body, kind, Limits(settings.max_alert_bytes, settings.max_depth))
+    good = [item for item in items if not isinstance(item, PayloadError)]
+    answers = iter(await system.gate.submit(good, source) if good else [])
+    sent = tuple(
+        _refused(index, item) if isinstance(item, PayloadError) else _taken(index, next(answers))
+        for index, item in enumerate(items)
+    )
+    return _answer(sent)
+
+
+@get(
+    "/",
+    guards=[needs(KeyScope.READ)],
+    summary="List alerts",
+    description="Newest first, or riskiest first with sort=risk_score; pages by `cursor`.",
+)
+async def list_alerts(
+    request: Request[Any, Any, Any],
+    status: AlertStatus | None = None,
+    severity: Severity | None = None,
+    verdict: Disposition | None = None,
+    risk_level: RiskLevel | None = None,
+    min_risk: Annotated[float | None, Parameter(ge=0, le=100)] = None,
+    requires_human_review: bool | None = None,
+    source: str | None = None,
+    source_ip: str | None = None,
+    destination_ip: str | None = None,
+    host_name: str | None = None,
+    asset_id: str | None = None,
+    user_name: str | None = None,
+    rule_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    sort: str = "received_at",
+    limit: Annotated[int, Parameter(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> AlertPage:
+    """A page of alerts."""
+    system: System = request.app.state.system
+    if sort not in SORTS:
+        raise InputError(f"sort: one of {', '.join(SORTS)}")
+    for name, moment in (("since", since), ("until", until)):
+        if moment is not None and moment.tzinfo is None:
+            raise InputError(f"{name}: give the time with its zone, e.g. 2026-03-04T12:00:00Z")
+    wanted = AlertFilter(
+        status=status,
+        severity=severity,
+        verdict=verdict,
+        risk_level=risk_level,
+        min_risk=min_risk,
+        requires_human_review=requires_human_review,
+        source=source,
+        source_ip=source_ip,
+        destination_ip=destination_ip,
+        host_name=host_name,
+        asset_id=asset_id,
+        user_name=user_name,
+        rule_id=rule_id,
+        since=since,
+        until=until,
+    )
+    return await system.store.queries.page(wanted, sort=sort, limit=limit, cursor=cursor)
+
+
+@get(
+    "/{alert_id:str}",
+    guards=[needs(KeyScope.READ)],
+    summary="Read one alert",
+    description="The whole dossier; format=ecs (Elastic Common Schema) or format=ocsf (Detection "
+    "Finding, class 2004) for exports.",
+)
+async def read_alert(
+    request: Request[Any, Any, Any],
+    alert_id: str,
+    export: Annotated[str, Parameter(query="format")] = "dossier",
+) -> Response[bytes]:
+    """One dossier."""
+    system: System = request.app.state.system
+    fields = tuple(step.fills for step in system.steps)
+    found = await system.store.dossiers.load([alert_id], fields)
+    if not found:
+        raise NotFoundError(f"there is no alert {alert_id}")
+    dossier = found[0]
+    if export == "dossier":
+        return Response(_encoder.encode(dossier), media_type="application/json")
+    return Response(_encoder.encode(exported(dossier, export)), media_type="application/json")
+
+
+@post(
+    "/{alert_id:str}/retry",
+    guards=[needs(KeyScope.WRITE)],
+    status_code=HTTP_200_OK,
+    summary="Try a parked alert again",
+)
+async def retry_alert(request: Request[Any, Any, Any], alert_id: str) -> dict[str, str]:
+    """Give a parked alert its attempts back and ring for it."""
+    system: System = request.app.state.system
+    if not await system.store.dossiers.unpark(alert_id):
+        raise NotFoundError(f"there is no parked alert {alert_id}")
+    return {"alert_id": alert_id, "status": AlertStatus.RECEIVED.value}
+
+
+def exported(dossier: Dossier, form: str) -> dict[str, Any]:
+    """A dossier in one of the standard schemas.
+
+    Raises:
+        InputError: the form is unknown, or the alert is not normalised yet.
+    """
+    exporters = {"ecs": to_ecs, "ocsf": to_ocsf}
+    if form not in exporters:
+        raise InputError("format: one of dossier, ecs, ocsf")
+    if dossier.alert is None:
+        raise InputError("the alert has not been normalised yet; try again in a moment")
+    return exporters[form](dossier)
+
+
+def _plain(body: bytes, encoding: str, limit: int) -> bytes:
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        if len(body) > limit:
+            raise PayloadError("too_large", f"the body may have {limit} bytes")
+        return body
+    if encoding not in ("gzip", "x-gzip"):
+        raise PayloadError("invalid_encoding", "Content-Encoding: gzip or none")
+    unzip = zlib.decompressobj(wbits=31)
+    try:
+        plain = unzip.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise PayloadError("invalid_encoding", f"the body is not gzip: {error}") from error
+    if len(plain) > limit:
+        raise PayloadError("too_large", f"the body may have {limit} bytes when unpacked")
+    if not unzip.eof:
+        raise PayloadError("invalid_encoding", "the gzip body ends too early")
+    return plain
+
+
+def _taken(index: int, answer: Accepted) -> SentAlert:
+    return SentAlert(
+        index=index,
+        status="duplicate" if answer.duplicate else "accepted",
+        alert_id=answer.alert_id,
+        note="the alert_id sent names another alert; this one was stored under a new id"
+        if answer.renamed
+        else None,
+    )
+
+
+def _refused(index: int, error: PayloadError) -> SentAlert:
+    return SentAlert(
+        index=index, status="refused", error={"reason": error.code, "detail": str(error)}
+    )
+
+
+def _answer(sent: tuple[SentAlert, ...]) -> Response[bytes]:
+    counts = {"accepted": 0, "duplicate": 0, "refused": 0}
+    for alert in sent:
+        counts[alert.status] += 1
+    for outcome, count in counts.items():
+        if count:
+            metrics.RECEIVED.labels(outcome).inc(count)
+    if counts["refused"] == len(sent):
+        first = sent[0].error or {}
+        status = 413 if first.get("reason") == "too_large" else 422
+        detail = first.get("detail", "") if len(sent) == 1 else "none of the alerts can be used"
+        return problem(status, first.get("reason", "payload"), detail, alerts=sent)
+    receipt = Receipt(
+        accepted=counts["accepted"],
+        duplicates=counts["duplicate"],
+        refused=counts["refused"],
+        alerts=sent,
+        alert_id=sent[0].alert_id if len(sent) == 1 else None,
+    )
+    return Response(
+        _encoder.encode(receipt), status_code=HTTP_202_ACCEPTED, media_type="application/json"
+    )
+
+
+router = Router(
+    path="/api/v1/alerts",
+    route_handlers=[send_alerts, list_alerts, read_alert, retry_alert],
+    tags=["alerts"],
+)

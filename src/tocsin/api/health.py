@@ -1,0 +1,69 @@
+"""`/health`, `/ready` and `/metrics`: the dependencies are asked, not assumed."""
+
+import asyncio
+import time
+from typing import Any
+
+from litestar import Request, Response, get
+
+from tocsin import __version__, metrics
+from tocsin.app import System
+from tocsin.errors import TocsinError
+
+ASK_SECONDS = 3.0
+
+
+@get("/health", summary="Is everything that Tocsin needs alive?", tags=["operation"])
+async def health(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+    """Ask the database and the bus; 503 names the one that does not answer."""
+    system: System = request.app.state.system
+    checks = {
+        "database": await _ask(system.store.queries.check),
+        "bus": await _ask(system.bus.check),
+    }
+    well = all(check["status"] == "up" for check in checks.values())
+    return Response(
+        {"status": "up" if well else "down", "version": __version__, "checks": checks},
+        status_code=200 if well else 503,
+    )
+
+
+@get("/ready", summary="Does this process take new alerts?", tags=["operation"])
+async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+    """503 while the process is stopping or its database is away."""
+    system: System = request.app.state.system
+    stopping = request.app.state.draining.is_set()
+    database = await _ask(system.store.queries.check)
+    well = not stopping and database["status"] == "up"
+    return Response({"ready": well, "stopping": stopping}, status_code=200 if well else 503)
+
+
+@get("/metrics", summary="Metrics for Prometheus", tags=["operation"], media_type="text/plain")
+async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """All metrics; the balance and the waits are read from the database."""
+    system: System = request.app.state.system
+    try:
+        counts = await system.store.dossiers.counts()
+        waits = await system.store.dossiers.waits()
+    except TocsinError:
+        counts, waits = None, {}
+    if counts is not None:
+        for state in ("received", "triaged", "folded", "parked", "in_flight"):
+            metrics.BALANCE.labels(state).set(getattr(counts, state))
+        for step in system.steps:
+            waiting, since = waits.get(step.name, (0, time.time()))
+            metrics.WAITING.labels(step.name).set(waiting)
+            metrics.OLDEST.labels(step.name).set(max(0.0, time.time() - since))
+    return Response(metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+async def _ask(question: Any) -> dict[str, Any]:
+    started = time.perf_counter()
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            await question()
+    except TimeoutError:
+        return {"status": "down", "error": f"no answer within {ASK_SECONDS:g} s"}
+    except TocsinError as error:
+        return {"status": "down", "error": str(error)[:500]}
+    return {"status": "up", "ms": round((time.perf_counter() - started) * 1000, 2)}

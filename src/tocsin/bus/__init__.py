@@ -1,0 +1,1 @@
+"""The bell: how one step tells the next that there is work."""

@@ -1,0 +1,76 @@
+"""The bus within one process: bounded queues of envelopes.
+
+Nothing is lost with it: the work rows are the truth, and the sweeper rings again for what a
+stopped process had in here.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tocsin.errors import BusUnavailable
+
+ENVELOPES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A delivery that needs no acknowledgement."""
+
+    ids: Sequence[str]
+
+    async def acknowledge(self) -> None:
+        """Nothing to do: the work rows remember."""
+
+
+class MemoryBus:
+    """Queues in memory; `ring` waits while a queue is full, which is the back-pressure."""
+
+    def __init__(self, envelopes: int = ENVELOPES) -> None:
+        self._envelopes = envelopes
+        self._queues: dict[str, asyncio.Queue[Envelope | None]] = {}
+        self._closed = False
+
+    async def ring(self, queue: str, ids: Sequence[str]) -> None:
+        """See `ports.Bus.ring`."""
+        if self._closed:
+            raise BusUnavailable("the bus is closed")
+        if ids:
+            await self._queue(queue).put(Envelope(ids))
+
+    async def take(self, queue: str, limit: int) -> Sequence[Envelope]:
+        """See `ports.Bus.take`."""
+        waiting = self._queue(queue)
+        taken: list[Envelope] = []
+        envelope = await waiting.get()
+        size = 0
+        while envelope is not None:
+            taken.append(envelope)
+            size += len(envelope.ids)
+            if size >= limit or waiting.empty():
+                return taken
+            envelope = waiting.get_nowait()
+        waiting.put_nowait(None)  # the bus is closed: the other listeners must hear of it too
+        return taken
+
+    async def check(self) -> None:
+        """See `ports.Bus.check`."""
+        if self._closed:
+            raise BusUnavailable("the bus is closed")
+
+    def waiting(self, queue: str) -> int:
+        """How many envelopes wait in a queue."""
+        return self._queue(queue).qsize()
+
+    async def close(self) -> None:
+        """See `ports.Bus.close`."""
+        self._closed = True
+        for queue in self._queues.values():
+            while queue.full():
+                queue.get_nowait()
+            queue.put_nowait(None)
+
+    def _queue(self, name: str) -> "asyncio.Queue[Envelope | None]":
+        if name not in self._queues:
+            self._queues[name] = asyncio.Queue(self._envelopes)
+        return self._queues[name]

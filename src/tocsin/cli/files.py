@@ -1,0 +1,139 @@
+"""Files of alerts, in any of the forms that people have them in."""
+
+import glob
+import gzip
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from json import JSONDecodeError, JSONDecoder
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from tocsin.errors import InputError, PayloadError
+from tocsin.ingest import BodyKind, Item, Limits, read_body
+
+STDIN = "-"
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One alert of a file: its payload, or why it could not be read."""
+
+    payload: bytes
+    error: str | None = None
+    text: bool = False  # a line of text, not JSON
+
+    def item(self, limits: Limits) -> Item | PayloadError:
+        """What the front door makes of it."""
+        if self.error is not None:
+            return PayloadError("invalid_json", self.error)
+        kind = BodyKind.TEXT if self.text else BodyKind.NDJSON
+        try:
+            return read_body(self.payload, kind, limits)[0]
+        except PayloadError as error:
+            return error
+
+
+def expand(patterns: Iterable[str]) -> list[str]:
+    """File names from names and globs, in order and each once; `-` is standard input.
+
+    Raises:
+        InputError: a name or pattern matches nothing.
+    """
+    names: dict[str, None] = {}
+    for pattern in patterns:
+        if pattern == STDIN or Path(pattern).is_file():
+            names[pattern] = None
+            continue
+        matches = [name for name in sorted(glob.glob(pattern, recursive=True))
+                   if Path(name).is_file()]
+        if not matches:
+            raise InputError(f"{pattern}: no such file")
+        names.update(dict.fromkeys(matches))
+    return list(names)
+
+
+def read(name: str) -> Iterator[Record]:
+    """The alerts of a file: a JSON array, NDJSON, JSON documents one after the other, or text.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with _open(name) as file:
+            yield from _records(file)
+    except (OSError, EOFError, gzip.BadGzipFile) as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def size(name: str) -> int | None:
+    """The file's size in bytes; None for standard input."""
+    return None if name == STDIN else Path(name).stat().st_size
+
+
+def _open(name: str) -> IO[bytes]:
+    if name == STDIN:
+        return sys.stdin.buffer
+    file = Path(name).open("rb")
+    magic = file.read(2)
+    file.seek(0)
+    return gzip.open(file, "rb") if magic == GZIP_MAGIC else file  # type: ignore[return-value]  # GzipFile reads bytes as IO[bytes] does
+
+
+def _records(file: IO[bytes]) -> Iterator[Record]:
+    lines = iter(file)
+    first = next((line for line in lines if line.strip(b" \t\r\n\xef\xbb\xbf")), b"")
+    start = first.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b"[") and _not_a_line_of_text(start):
+        yield from _array(start + b"".join(lines))
+    elif start.startswith(b"{") and not _is_json(start):
+        yield from _documents(start + b"".join(lines))
+    else:
+        text = not start.startswith(b"{")
+        for line in chain((start,), lines):
+            if line.strip():
+                yield Record(line.strip(), text=text)
+
+
+def _not_a_line_of_text(start: bytes) -> bool:
+    """`[` opens an array unless the line is text such as `[2026-…] sshd …`."""
+    inside = start[1:].lstrip()
+    return not inside or inside[:1] in b'{["]' or _is_json(start)
+
+
+def _array(text: bytes) -> Iterator[Record]:
+    try:
+        for part in msgspec.json.decode(text, type=list[msgspec.Raw]):
+            yield Record(bytes(part))
+    except (msgspec.DecodeError, RecursionError) as error:
+        yield Record(b"", f"the JSON array cannot be read: {error}")
+
+
+def _documents(content: bytes) -> Iterator[Record]:
+    """JSON documents one after the other, however they are laid out."""
+    text = content.decode("utf-8", "backslashreplace")
+    decoder, place = JSONDecoder(), 0
+    while place < len(text):
+        while place < len(text) and text[place] in " \t\r\n,":
+            place += 1
+        if place == len(text):
+            return
+        try:
+            _, end = decoder.raw_decode(text, place)
+        except (JSONDecodeError, RecursionError) as error:
+            yield Record(b"", f"the JSON cannot be read at character {place}: {error}")
+            return
+        yield Record(text[place:end].encode("utf-8", "backslashreplace"))
+        place = end
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

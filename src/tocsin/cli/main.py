@@ -1,0 +1,76 @@
+"""`tocsin`: every command in one place.
+
+Exit codes: 0 done; 1 done, but some records were refused or failed; 2 wrong usage, a file that
+cannot be read, or a setting that cannot work; 3 a server or database that does not answer.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tocsin import __version__
+from tocsin.cli import databases, explain, keys, normalize, send, triage, up, watch
+from tocsin.cli.imports import assets_app, intel_app, users_app
+from tocsin.errors import TocsinError, Unavailable
+
+EXIT_CODES = __doc__.partition("\n\n")[2] if __doc__ else ""
+
+app = typer.Typer(
+    name="tocsin",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Security alert triage that says why, and can prove it.\n\n" + EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("up")(up.up)
+app.command("down")(up.down)
+app.command("send")(send.send)
+app.command("triage")(triage.triage)
+app.command("normalize")(normalize.normalize)
+app.command("explain")(explain.explain)
+app.command("watch")(watch.watch)
+app.command("doctor")(databases.doctor)
+app.add_typer(assets_app, name="assets")
+app.add_typer(users_app, name="users")
+app.add_typer(intel_app, name="intel")
+app.add_typer(keys.app, name="key")
+app.add_typer(databases.app, name="db")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tocsin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Security alert triage that says why, and can prove it."""
+
+
+def run() -> None:
+    """The entry point: errors raised on purpose become one line and an exit code."""
+    try:
+        app()
+    except Unavailable as error:
+        _complain(error)
+        sys.exit(3)
+    except TocsinError as error:
+        _complain(error)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _complain(error: TocsinError) -> None:
+    text = str(error).encode("utf-8", "backslashreplace").decode()
+    sys.stderr.write(f"tocsin: {text}\n")

@@ -1,0 +1,96 @@
+"""The HTTP server of a running system, and how both stop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from tocsin import logs
+from tocsin.api import create_application
+from tocsin.app import System, running
+from tocsin.errors import SettingsError
+from tocsin.settings import Settings
+
+HEARD_SECONDS = 0.3
+
+log = logs.get("server")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but who stops it is decided here."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The socket that the server will listen on.
+
+    Raises:
+        SettingsError: the address is taken or not ours.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
+            "choose another with --port (0 picks a free one)"
+        ) from error
+    return listener
+
+
+async def serve(
+    settings: Settings, listener: socket.socket, started: Callable[[System], object]
+) -> None:
+    """Run a system and its server until SIGTERM or SIGINT, then drain.
+
+    While draining, new alerts are answered 503 with Retry-After; what was begun is finished and
+    the rest waits in the database. A second signal ends the process at once.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, stop)
+    async with running(settings) as system:
+        application = create_application(system)
+        server = _Server(
+            uvicorn.Config(
+                application,
+                log_config=None,
+                access_log=False,
+                loop="none",
+                lifespan="off",
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=int(settings.drain_timeout),
+                server_header=False,
+            )
+        )
+        task = asyncio.create_task(server.serve([listener]))  # noqa: RUF006  # awaited below
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
+        started(system)
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        log.info("server.draining")
+        application.state.draining.set()
+        await asyncio.sleep(HEARD_SECONDS)
+        await system.drain()
+        server.should_exit = True
+        await task
+    log.info("server.stopped")
+
+
+def _on_signal(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        sys.exit(130)
+    stop.set()

@@ -1,0 +1,183 @@
+"""`tocsin triage`: the whole pipeline over files, without a server."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tocsin import logs
+from tocsin.app import System, running
+from tocsin.cli import files
+from tocsin.cli.look import LEVEL_STYLE, progress
+from tocsin.errors import PayloadError
+from tocsin.ingest import Limits
+from tocsin.model import Dossier
+from tocsin.settings import Settings, load
+
+PORTION = 2000
+POLL_SECONDS = 0.01
+FIELDS = ("alert", "context", "intel", "verdict")
+
+_encoder = msgspec.json.Encoder()
+
+
+class Form(StrEnum):
+    """How results are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    NDJSON = "ndjson"
+
+
+def triage(
+    file: Annotated[list[str], typer.Argument(help="Files, globs or - for standard input.")],
+    form: Annotated[
+        Form | None,
+        typer.Option("--format", help="Default: table on a terminal, ndjson when piped."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Name of the source; detected if left out.")
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(help="Database URL to use and keep; else a temporary one is used."),
+    ] = None,
+) -> None:
+    """Triage alerts and print one result for each, in input order.
+
+    The inventory, directory and indicators are those of the database, so give --database (or
+    TOCSIN_DATABASE) to use yours. Exit code 1 if any alert could not be triaged.
+
+    Example: tocsin triage samples/suricata.ndjson --format ndjson
+    """
+    logs.configure("error")
+    names = files.expand(file)
+    chosen = form or (Form.TABLE if sys.stdout.isatty() else Form.NDJSON)
+    failed = asyncio.run(_triage(names, chosen, source, load(database=database)))
+    raise typer.Exit(1 if failed else 0)
+
+
+async def _triage(names: list[str], form: Form, source: str | None, settings: Settings) -> int:
+    failed = 0
+    results: list[dict[str, Any]] = []
+    with progress() as bar:
+        task = bar.add_task("triage", total=None)
+        async with _system(settings) as system:
+            async for result in _results(system, names, source):
+                failed += "error" in result
+                bar.advance(task)
+                if form is Form.NDJSON:
+                    sys.stdout.buffer.write(_encoder.encode(result) + b"\n")
+                else:
+                    results.append(result)
+    sys.stdout.buffer.flush()
+    if form is Form.JSON:
+        sys.stdout.buffer.write(msgspec.json.format(_encoder.encode(results), indent=2) + b"\n")
+    elif form is Form.TABLE:
+        _print_table(results)
+    return failed
+
+
+@asynccontextmanager
+async def _system(settings: Settings) -> AsyncIterator[System]:
+    patience = {"max_attempts": 2, "retry_pause": 0.05, "sweep_interval": 0.2}
+    if settings.database:
+        async with running(settings.model_copy(update=patience), alone=False) as system:
+            yield system
+        return
+    with tempfile.TemporaryDirectory(prefix="tocsin-") as folder:
+        url = f"sqlite:///{Path(folder) / 'triage.db'}"
+        temporary = settings.model_copy(update={**patience, "database": url})
+        async with running(temporary) as system:
+            yield system
+
+
+async def _results(
+    system: System, names: list[str], source: str | None
+) -> AsyncIterator[dict[str, Any]]:
+    records = (record for name in names for record in files.read(name))
+    index = 0
+    while portion := list(islice(records, PORTION)):
+        for result in await _portion(system, portion, source):
+            yield {"index": index, **result}
+            index += 1
+
+
+async def _portion(
+    system: System, records: list[files.Record], source: str | None
+) -> Iterator[dict[str, Any]]:
+    limits = Limits(system.settings.max_alert_bytes, system.settings.max_depth)
+    items = [record.item(limits) for record in records]
+    good = [item for item in items if not isinstance(item, PayloadError)]
+    answers = await system.gate.submit(good, source) if good else []
+    ids = [answer.alert_id for answer in answers]
+    await _settled(system)
+    dossiers = {d.alert_id: d for d in await system.store.dossiers.load(ids, FIELDS)}
+    stored = iter(ids)
+    return iter(
+        [
+            {"error": str(item), "reason": item.code}
+            if isinstance(item, PayloadError)
+            else _result(dossiers[next(stored)])
+            for item in items
+        ]
+    )
+
+
+async def _settled(system: System) -> None:
+    while await system.store.dossiers.in_flight():
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _result(dossier: Dossier) -> dict[str, Any]:
+    verdict = dossier.verdict
+    if verdict is None:
+        return {"alert_id": dossier.alert_id, "error": "the alert was parked", "reason": "parked"}
+    return {
+        "alert_id": dossier.alert_id,
+        "source": dossier.source,
+        "title": dossier.alert.title if dossier.alert else None,
+        "verdict": verdict.verdict,
+        "probability": verdict.probability,
+        "impact": verdict.impact,
+        "risk_score": verdict.risk_score,
+        "risk_level": verdict.risk_level,
+        "confidence": verdict.confidence,
+        "requires_human_review": verdict.requires_human_review,
+        "analysis": verdict.analysis,
+        "evidence": verdict.evidence,
+        "recommended_actions": verdict.recommended_actions,
+        "gaps": dossier.gaps,
+        "model_version": verdict.model_version,
+    }
+
+
+def _print_table(results: list[dict[str, Any]]) -> None:
+    table = Table("#", "risk", "verdict", "p", "conf.", "review", "source", "title", box=None)
+    for result in results:
+        if "error" in result:
+            table.add_row(str(result["index"]), "-", "error", "", "", "", "", result["error"][:100])
+            continue
+        level = result["risk_level"].value
+        table.add_row(
+            str(result["index"]),
+            f"{result['risk_score']:5.1f} {level}",
+            result["verdict"].value,
+            f"{result['probability']:.2f}",
+            f"{result['confidence']:.2f}",
+            "yes" if result["requires_human_review"] else "no",
+            result["source"],
+            (result["title"] or "")[:80],
+            style=LEVEL_STYLE[level],
+        )
+    Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False).print(table)

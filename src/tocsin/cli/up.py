@@ -1,0 +1,165 @@
+"""`tocsin up` and `tocsin down`: the whole of Tocsin in one process."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+import uvloop
+
+from tocsin import logs
+from tocsin.app import System, data_folder, open_store
+from tocsin.cli import folder
+from tocsin.cli.server import bind, serve
+from tocsin.errors import SettingsError, Unavailable
+from tocsin.model import KeyScope
+from tocsin.settings import Settings, load
+
+START_SECONDS = 60.0
+STOP_SECONDS = 40.0
+FIRST_SCOPES = (KeyScope.INGEST, KeyScope.READ, KeyScope.WRITE)
+LOCK = "lock"
+
+
+def up(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks one.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder for everything that is kept.")] = None,
+    database: Annotated[str | None, typer.Option(help="Database URL.")] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start in the background and come back.")
+    ] = False,
+) -> None:
+    """Start everything: ingest, the four steps and the API, in one process.
+
+    The first start creates the database and an API key. Ctrl-C (SIGTERM) drains and stops.
+    """
+    settings = load(host=host, port=port, data=data, database=database)
+    data_folder(settings)
+    if detach:
+        _start_behind(settings)
+        return
+    logs.configure(settings.log_level, settings.log_format)
+    with _only_one(settings):
+        listener = bind(settings)
+        secret = asyncio.run(_first_key(settings))
+        try:
+            uvloop.run(serve(settings, listener, lambda system: _welcome(system, listener_url(
+                settings, listener.getsockname()[1]), secret)))
+        finally:
+            folder.forget_server(settings)
+
+
+def down(
+    data: Annotated[str | None, typer.Option(help="The data folder of the server.")] = None,
+) -> None:
+    """Stop the server that runs on the data folder, and wait until it has drained."""
+    settings = load(data=data)
+    server = folder.running_server(settings)
+    if server is None:
+        typer.echo("no server runs on this data folder")
+        return
+    os.kill(server.pid, signal.SIGTERM)
+    end = time.monotonic() + STOP_SECONDS
+    while folder.running_server(settings) is not None:
+        if time.monotonic() > end:
+            raise Unavailable(f"process {server.pid} did not stop within {STOP_SECONDS:g} s")
+        time.sleep(0.1)
+    typer.echo(f"stopped {server.url}")
+
+
+def listener_url(settings: Settings, port: int) -> str:
+    """The URL to open, from the port that was really bound."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}"
+
+
+def _welcome(system: System, url: str, secret: str | None) -> None:
+    folder.write_server(system.settings, folder.Server(os.getpid(), url))
+    if sys.stdout.isatty():
+        _print_welcome(system.settings, url, secret)
+
+
+def _print_welcome(settings: Settings, url: str, secret: str | None) -> None:
+    key = secret or "YOUR-KEY"
+    typer.echo(f"""
+Tocsin runs at {url}
+  documentation   {url}/api
+  health          {url}/health
+  verdicts        tocsin watch          why: tocsin explain ALERT_ID
+
+Send an alert:
+  curl -sS {url}/api/v1/alerts -H 'Authorization: Bearer {key}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"title":"Beacon to a known C2","severity":"high","source_ip":"192.0.2.10",\
+"destination_ip":"198.51.100.7"}}'
+
+The key stands in {settings.data / folder.FIRST_KEY}; more keys: tocsin key create NAME
+""".rstrip())
+
+
+async def _first_key(settings: Settings) -> str | None:
+    """The data folder's key; made on the first start."""
+    async with open_store(settings) as store:
+        known = folder.first_key(settings)
+        if known and await store.accounts.find_key(known):
+            return known
+        if await store.accounts.list_keys():
+            return None
+        _, secret = await store.accounts.create_key("first key", FIRST_SCOPES)
+    folder.save_first_key(settings, secret)
+    return secret
+
+
+@contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    with (settings.data / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingsError(
+                f"a server runs on {settings.data} already; stop it with: tocsin down"
+            ) from error
+        yield
+
+
+def _start_behind(settings: Settings) -> None:
+    running = folder.running_server(settings)
+    if running is None:
+        arguments = [
+            "--host", settings.host, "--port", str(settings.port), "--data", str(settings.data),
+        ]
+        if settings.database:
+            arguments += ["--database", settings.database]
+        log = (settings.data / folder.LOG).open("ab")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tocsin", "up", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        running = _wait_for(settings, process)
+    _print_welcome(settings, running.url, folder.first_key(settings))
+    typer.echo(f"\nIts log is {settings.data / folder.LOG}; stop it with: tocsin down "
+               f"--data {settings.data}")
+
+
+def _wait_for(settings: Settings, process: "subprocess.Popen[bytes]") -> folder.Server:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        server = folder.running_server(settings)
+        if server is not None and server.pid == process.pid:
+            return server
+        if process.poll() is not None:
+            tail = (settings.data / folder.LOG).read_text(errors="replace").splitlines()[-5:]
+            raise Unavailable("the server did not start:\n" + "\n".join(tail))
+        time.sleep(0.05)
+    raise Unavailable(f"the server did not start within {START_SECONDS:g} s")

@@ -1,0 +1,72 @@
+"""`tocsin watch`: verdicts as they come."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from tocsin.app import Store, open_store
+from tocsin.cli.look import LEVEL_STYLE, plain
+from tocsin.settings import Settings, load
+from tocsin.store.dossiers import Counts
+from tocsin.store.queries import AlertSummary
+
+
+def watch(
+    rows: Annotated[int, typer.Option(min=1, max=500, help="Verdicts to show.")] = 20,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Show once and end.")] = False,
+    database: Annotated[
+        str | None, typer.Option(help="Database URL; default TOCSIN_DATABASE.")
+    ] = None,
+) -> None:
+    """Show the newest verdicts, live. Ctrl-C ends it; piped, it shows them once."""
+    settings = load(database=database)
+    try:
+        asyncio.run(_watch(settings, rows, every, once or not sys.stdout.isatty()))
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+async def _watch(settings: Settings, rows: int, every: float, once: bool) -> None:
+    console = Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False)
+    async with open_store(settings) as store:
+        if once:
+            console.print(await _look(store, rows))
+            return
+        with Live(console=console, auto_refresh=False, screen=False) as live:
+            while True:
+                live.update(await _look(store, rows), refresh=True)
+                await asyncio.sleep(every)
+
+
+async def _look(store: Store, rows: int) -> Table:
+    return _table(await store.queries.newest(rows), await store.dossiers.counts())
+
+
+def _table(alerts: Sequence[AlertSummary], counts: Counts) -> Table:
+    table = Table("received", "risk", "verdict", "source", "host", "user", "title", "alert",
+                  box=None)
+    table.title = (
+        f"{counts.received} received, {counts.triaged} triaged, {counts.folded} folded, "
+        f"{counts.parked} parked, {counts.in_flight} in flight"
+    )
+    for alert in alerts:
+        level = alert.risk_level.value if alert.risk_level else "info"
+        table.add_row(
+            alert.received_at.strftime("%H:%M:%S"),
+            f"{alert.risk_score or 0:5.1f} {level}",
+            alert.verdict.value if alert.verdict else "-",
+            plain(alert.source or "-"),
+            plain(alert.host_name or alert.asset_id or "-"),
+            plain(alert.user_name or "-"),
+            plain(alert.title or "-")[:60],
+            alert.alert_id,
+            style=LEVEL_STYLE[level],
+        )
+    return table

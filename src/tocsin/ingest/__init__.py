@@ -1,0 +1,6 @@
+"""Accepting alerts: read a body, identify each alert, make it durable, ring the bell."""
+
+from tocsin.ingest.body import BodyKind, Item, Limits, read_body
+from tocsin.ingest.gate import Gate
+
+__all__ = ["BodyKind", "Gate", "Item", "Limits", "read_body"]

@@ -1,0 +1,49 @@
+"""The first step: from every detector's words to ours."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+
+import msgspec
+
+from tocsin.model import Alert, Dossier, Gap
+from tocsin.normalize.engine import Engine
+from tocsin.ports import Resources, Work
+
+__all__ = ["build", "normalize_payload"]
+
+
+def build(resources: Resources) -> Work:
+    """The step's function: fills `alert` and says which source each payload came from."""
+    del resources  # everything this step knows comes with the package
+    engine = _engine()
+
+    async def normalize(batch: Sequence[Dossier]) -> list[Dossier]:
+        done = []
+        for dossier in batch:
+            source, alert, gaps = engine.normalize(
+                dossier.payload, dossier.source, dossier.received_at
+            )
+            done.append(
+                msgspec.structs.replace(
+                    dossier, source=source, alert=alert, gaps=(*dossier.gaps, *gaps)
+                )
+            )
+        return done
+
+    return normalize
+
+
+def normalize_payload(
+    payload: str, source: str | None = None, received_at: datetime | None = None
+) -> tuple[str, Alert, tuple[Gap, ...]]:
+    """Normalise one payload outside the pipeline: the source's name, the alert and its gaps.
+
+    `received_at` (now, if not given) supplies what the payload's times leave out.
+    """
+    return _engine().normalize(payload, source, received_at or datetime.now(UTC))
+
+
+@cache
+def _engine() -> Engine:
+    return Engine()

@@ -1,0 +1,99 @@
+"""Counting which leaves of a payload a mapping knows and which it leaves over."""
+
+from collections.abc import Iterable
+from typing import Any
+
+MAX_LEAVES = 10_000
+MAX_DEPTH = 100
+MAX_LISTED = 50
+
+# Names known at one level of a payload; None as value: everything below is known.
+Known = dict[str, "Known | None"]
+_UNKNOWN: Known = {}
+
+
+def known_paths(paths: Iterable[str]) -> Known:
+    """The tree of paths that a definition reads; list positions and `*` do not count as levels."""
+    tree: Known = {}
+    for path in sorted(paths):
+        level = tree
+        names = [name for name in path.split(".") if name != "*" and not name.isdigit()]
+        for index, name in enumerate(names):
+            below = level.get(name, _UNKNOWN)
+            if below is None:
+                break
+            if index + 1 == len(names):
+                level[name] = None
+            elif below is _UNKNOWN:
+                fresh: Known = {}
+                level[name] = fresh
+                level = fresh
+            else:
+                level = below
+    return tree
+
+
+class Survey:
+    """The count of one payload's leaves."""
+
+    __slots__ = ("aliased", "left", "mapped", "unmapped", "unmapped_fields")
+
+    def __init__(self, aliased: frozenset[int]) -> None:
+        self.aliased = aliased
+        self.mapped = 0
+        self.unmapped = 0
+        self.unmapped_fields: list[str] = []
+        self.left: list[tuple[str, Any]] = []  # leaves that were not known, with their paths
+
+
+def survey(document: Any, known: Known, aliased: frozenset[int] = frozenset()) -> Survey:
+    """Walk a payload once and count; empty values are not counted.
+
+    `aliased` holds the identities of objects that the definition reads under a name of its own
+    (`@data`); they are counted there only.
+    """
+    result = Survey(aliased)
+    _walk(document, known, "", result, 0)
+    result.unmapped_fields = [path for path, _ in result.left[:MAX_LISTED]]
+    return result
+
+
+def _walk(node: dict[str, Any], known: Known | None, prefix: str, result: Survey, depth: int) -> None:
+    for name, value in node.items():
+        below = known.get(name, _UNKNOWN) if known is not None else None
+        kind = type(value)
+        if kind is dict:
+            if name[:1] == "@":
+                if value is not node:
+                    _descend(value, below, f"{prefix}{name}.", result, depth)
+            elif not result.aliased or id(value) not in result.aliased:
+                _descend(value, below, f"{prefix}{name}.", result, depth)
+        elif kind is list:
+            for item in value:
+                if type(item) is dict:
+                    _descend(item, below, f"{prefix}{name}.", result, depth)
+                elif item is not None and item != "":
+                    _leaf(item, below, f"{prefix}{name}", result)
+        elif value is not None and value != "":
+            if below is None:
+                result.mapped += 1
+            else:
+                result.unmapped += 1
+                if result.unmapped <= MAX_LEAVES:
+                    result.left.append((f"{prefix}{name}", value))
+
+
+def _descend(
+    node: dict[str, Any], known: Known | None, prefix: str, result: Survey, depth: int
+) -> None:
+    if depth < MAX_DEPTH and result.mapped + result.unmapped < MAX_LEAVES:
+        _walk(node, known, prefix, result, depth + 1)
+
+
+def _leaf(value: Any, below: Known | None, path: str, result: Survey) -> None:
+    if below is None:
+        result.mapped += 1
+    else:
+        result.unmapped += 1
+        if result.unmapped <= MAX_LEAVES:
+            result.left.append((path, value))

@@ -1,0 +1,1 @@
+"""Stores: tables, the pipeline's dossiers, screens, accounts, migrations."""

@@ -1,0 +1,422 @@
+"""The pipeline's side of the store: accept, claim, load, save, fail, sweep.
+
+Every function here works on a batch in one transaction. A write advances the work rows first
+(`WHERE step = … AND lease_owner = …`) and then stores only what it advanced, so a second delivery
+changes nothing and two workers cannot both store an alert.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tocsin.model import AlertStatus, Dossier
+from tocsin.ports import Accepted, NewAlert
+from tocsin.store import history, reading, rows, statements
+from tocsin.store.bulk import IN_LIMIT, mark_of, marks
+from tocsin.store.database import Database
+from tocsin.store.tables import (
+    alert_keys,
+    alert_work,
+    alerts,
+    pipeline_counts,
+)
+from tocsin.store.types import instant_text
+
+WRITERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One alert that a step could not work on."""
+
+    alert_id: str
+    step: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The balance: `received = triaged + folded + parked + in_flight` (closed ones stay triaged)."""
+
+    received: int
+    triaged: int
+    folded: int
+    parked: int
+    in_flight: int
+
+
+class DossierStore:
+    """Alerts and everything the pipeline found, for one owner (one process).
+
+    Args:
+        database: where.
+        owner: names the holder of leases; unique per process start.
+        first_step: the step that new alerts wait for.
+    """
+
+    def __init__(self, database: Database, *, owner: str, first_step: str) -> None:
+        self._database = database
+        self._owner = owner
+        self._first_step = first_step
+        self._writer = f"w{sum(owner.encode()) % WRITERS:02d}"
+        self._stamp = instant_text if database.sqlite else _as_is
+
+    # --- accepting ------------------------------------------------------------------------------
+
+    async def accept(self, new: Sequence[NewAlert]) -> list[Accepted]:
+        """See `ports.Intake.accept`."""
+        return await self._database.write(lambda connection: self._accept(connection, list(new)))
+
+    def _accept(self, connection: Connection, new: Sequence[NewAlert]) -> list[Accepted]:
+        answers = self._place(connection, new)
+        homeless = [place for place, answer in enumerate(answers) if answer is None]
+        if homeless:
+            renamed = [
+                replace(new[place], alert_id=new[place].fallback_id, key=new[place].digest)
+                for place in homeless
+            ]
+            for place, answer in zip(homeless, self._place(connection, renamed), strict=True):
+                answers[place] = answer and replace(answer, renamed=True)
+        return [answer for answer in answers if answer is not None]
+
+    def _place(self, connection: Connection, new: Sequence[NewAlert]) -> list[Accepted | None]:
+        """Store what is new; None for alerts whose key belongs to other content."""
+        first = {alert.key: alert for alert in reversed(new)}
+        inserted = set(
+            statements.insert_keys(
+                connection, [(a.key, a.alert_id, a.digest) for a in first.values()]
+            )
+        )
+        taken = self._taken(connection, [first[key] for key in inserted])
+        fresh = [a for a in new if first[a.key] is a and a.key in inserted and a.key not in taken]
+        now = time.time()
+        received = AlertStatus.RECEIVED.value
+        statements.insert_alerts(
+            connection,
+            [
+                (a.alert_id, self._stamp(a.received_at), a.source, received, a.payload)
+                for a in fresh
+            ],
+        )
+        statements.insert_work(
+            connection, [(a.alert_id, self._first_step, now, now) for a in fresh]
+        )
+        self._count(connection, received=len(fresh))
+        if len(fresh) == len(new):
+            return [Accepted(alert.alert_id) for alert in new]
+        stored = _keys(connection, [a.key for a in new if a.key not in taken])
+        mine = {id(alert) for alert in fresh}
+        return [_answer(alert, stored.get(alert.key), id(alert) in mine) for alert in new]
+
+    def _taken(self, connection: Connection, fresh: Sequence[NewAlert]) -> set[bytes]:
+        """Keys of alerts whose chosen id is one that Tocsin gave to another alert."""
+        chosen = {a.alert_id: a.key for a in fresh if a.alert_id != a.fallback_id}
+        taken = {chosen[found] for found in _existing(connection, list(chosen))}
+        if taken:
+            connection.execute(sa.delete(alert_keys).where(alert_keys.c.key.in_(taken)))
+        return taken
+
+    async def in_flight(self) -> int:
+        """See `ports.Intake.in_flight`."""
+        query = sa.select(sa.func.count()).select_from(alert_work)
+        waiting = query.where(alert_work.c.parked_at.is_(None))
+        return int(await self._database.read(lambda c: c.execute(waiting).scalar_one()))
+
+    # --- working ----------------------------------------------------------------------------------
+
+    async def claim(self, step: str, ids: Sequence[str], lease: float) -> dict[str, int]:
+        """Lease the work rows that wait for `step` and nobody holds.
+
+        Args:
+            step: the step's name.
+            ids: at most 500 alert ids.
+            lease: seconds until the sweeper may give the work to somebody else.
+
+        Returns:
+            The claimed ids with their attempts so far.
+        """
+
+        def change(connection: Connection) -> dict[str, int]:
+            mark = mark_of(connection)
+            now = time.time()
+            result = connection.exec_driver_sql(
+                f"UPDATE alert_work SET lease_owner = {mark}, lease_until = {mark} "
+                f"WHERE alert_id IN {marks(len(ids), mark)} AND step = {mark} "
+                f"AND parked_at IS NULL AND lease_until <= {mark} AND not_before <= {mark} "
+                "RETURNING alert_id, attempts",
+                (self._owner, now + lease, *ids, step, now, now),
+            )
+            return {row[0]: row[1] for row in result}
+
+        return await self._database.write(change, durable=False)
+
+    async def load(self, ids: Sequence[str], filled: Sequence[str] = ()) -> list[Dossier]:
+        """The dossiers of these alerts, with the fields that the steps before have `filled`.
+
+        Fields: `alert`, `context`, `intel`, `verdict`. Ids that do not exist are left out; the
+        order is that of `ids`.
+        """
+        return await self._database.read(lambda connection: reading.load(connection, ids, filled))
+
+    async def save(
+        self, step: str, done: Sequence[Dossier], filled: Sequence[str], next_step: str | None
+    ) -> list[str]:
+        """Store what the chain that began with `step` found, and advance the work.
+
+        Args:
+            step: the step that the work rows wait for.
+            done: the dossiers.
+            filled: the fields that were filled since `step` began.
+            next_step: what the alerts wait for now; None when they are done.
+
+        Returns:
+            The ids that were advanced; the others belong to somebody else by now.
+        """
+        return await self._database.write(
+            lambda connection: self._save(connection, step, done, filled, next_step), durable=False
+        )
+
+    def _save(
+        self,
+        connection: Connection,
+        step: str,
+        done: Sequence[Dossier],
+        filled: Sequence[str],
+        next_step: str | None,
+    ) -> list[str]:
+        ours = self._advance(connection, step, done, next_step)
+        mine = [dossier for dossier in done if dossier.alert_id in ours]
+        status = AlertStatus.TRIAGED if next_step is None else AlertStatus.RECEIVED
+        if "alert" in filled:
+            statements.update_alerts(
+                connection, [rows.alert_row(d, status, self._stamp) for d in mine]
+            )
+        elif next_step is None:
+            _set_status(connection, [d.alert_id for d in mine], status)
+        if "context" in filled:
+            statements.insert_context(connection, rows.context_rows(mine))
+            history.record(connection, rows.prevalence_rows(mine))
+        if "intel" in filled:
+            statements.insert_intel(connection, rows.intel_rows(mine, self._stamp))
+        if "verdict" in filled:
+            now = self._stamp(datetime.now(UTC))
+            statements.insert_triage(connection, [rows.triage_row(d, now) for d in mine])
+        if next_step is None:
+            self._count(connection, triaged=len(mine))
+        return [d.alert_id for d in mine]
+
+    def _advance(
+        self, connection: Connection, step: str, done: Sequence[Dossier], next_step: str | None
+    ) -> set[str]:
+        ids = [dossier.alert_id for dossier in done]
+        mark = mark_of(connection)
+        where = f"alert_id IN {marks(len(ids), mark)} AND step = {mark} AND lease_owner = {mark}"
+        parameters = (*ids, step, self._owner)
+        if next_step is None:
+            result = connection.exec_driver_sql(
+                f"DELETE FROM alert_work WHERE {where} RETURNING alert_id", parameters
+            )
+            return {row[0] for row in result}
+        result = connection.exec_driver_sql(
+            f"SELECT alert_id FROM alert_work WHERE {where}"
+            + ("" if self._database.sqlite else " FOR UPDATE"),
+            parameters,
+        )
+        ours = {row[0] for row in result}
+        now = time.time()
+        statements.update_work(
+            connection,
+            [
+                (d.alert_id, next_step, now, now, 0, 0.0, None, rows.text(d.gaps))
+                for d in done
+                if d.alert_id in ours
+            ],
+        )
+        return ours
+
+    # --- failing ----------------------------------------------------------------------------------
+
+    async def fail(
+        self, step: str, failures: Sequence[Failure], *, max_attempts: int, pause: float
+    ) -> list[str]:
+        """Count a failed attempt of each; try again after a growing pause, or park.
+
+        Args:
+            step: the step that the work rows wait for.
+            failures: what went wrong, one per alert.
+            max_attempts: attempts after which an alert is parked.
+            pause: seconds before the second attempt; doubles with each.
+
+        Returns:
+            The ids that were parked.
+        """
+        return await self._database.write(
+            lambda connection: self._fail(connection, step, failures, max_attempts, pause)
+        )
+
+    def _fail(
+        self,
+        connection: Connection,
+        step: str,
+        failures: Sequence[Failure],
+        max_attempts: int,
+        pause: float,
+    ) -> list[str]:
+        parked = []
+        for failure in failures:
+            held = sa.and_(
+                alert_work.c.alert_id == failure.alert_id,
+                alert_work.c.step == step,
+                alert_work.c.lease_owner == self._owner,
+            )
+            tried = connection.execute(sa.select(alert_work.c.attempts).where(held)).scalar()
+            if tried is None:
+                continue
+            attempts, now = tried + 1, time.time()
+            last = attempts >= max_attempts
+            connection.execute(
+                sa.update(alert_work)
+                .where(held)
+                .values(
+                    attempts=attempts,
+                    lease_owner=None,
+                    lease_until=0.0,
+                    not_before=now + pause * 2 ** (attempts - 1),
+                    parked_at=now if last else None,
+                    error=f"{failure.step}: {failure.error}",
+                )
+            )
+            if last:
+                parked.append(failure.alert_id)
+        _set_status(connection, parked, AlertStatus.PARKED)
+        self._count(connection, parked=len(parked))
+        return parked
+
+    async def unpark(self, alert_id: str) -> bool:
+        """Give a parked alert its attempts back; False when it is not parked."""
+
+        def change(connection: Connection) -> bool:
+            result = connection.execute(
+                sa.update(alert_work)
+                .where(alert_work.c.alert_id == alert_id, alert_work.c.parked_at.is_not(None))
+                .values(parked_at=None, attempts=0, not_before=0.0, since=time.time())
+            )
+            if result.rowcount != 1:
+                return False
+            _set_status(connection, [alert_id], AlertStatus.RECEIVED)
+            self._count(connection, parked=-1)
+            return True
+
+        return await self._database.write(change)
+
+    async def due(self, step: str, *, rung_before: float, limit: int) -> list[str]:
+        """Ids that wait for `step` and that nobody works on: ring for them again.
+
+        Args:
+            step: the step's name.
+            rung_before: epoch seconds; a bell that rang later may still be heard. Alerts whose
+                pause after a failed attempt is over are due whenever it rang.
+            limit: the most ids; those that waited longest come first.
+        """
+        now = time.time()
+        idle = sa.and_(
+            alert_work.c.step == step,
+            alert_work.c.parked_at.is_(None),
+            alert_work.c.lease_until <= now,
+            alert_work.c.not_before <= now,
+            sa.or_(
+                alert_work.c.rung_at < rung_before, alert_work.c.rung_at < alert_work.c.not_before
+            ),
+        )
+        some = sa.select(alert_work.c.alert_id).where(idle).order_by(alert_work.c.since)
+        change = (
+            sa.update(alert_work)
+            .where(alert_work.c.alert_id.in_(some.limit(limit).scalar_subquery()))
+            .values(rung_at=now)
+            .returning(alert_work.c.alert_id)
+        )
+        return await self._database.write(
+            lambda c: list(c.execute(change).scalars()), durable=False
+        )
+
+    async def release(self, *, everyone: bool = False) -> None:
+        """Give back the leases of this owner, so that others need not wait for them to run out.
+
+        Args:
+            everyone: of all owners; only for a process that knows itself to be alone.
+        """
+        change = sa.update(alert_work).where(alert_work.c.lease_until > 0)
+        if not everyone:
+            change = change.where(alert_work.c.lease_owner == self._owner)
+        free = change.values(lease_owner=None, lease_until=0.0)
+        await self._database.write(lambda c: c.execute(free).rowcount, durable=False)
+
+    async def waits(self) -> dict[str, tuple[int, float]]:
+        """By step: how many alerts wait for it, and since when the oldest does (epoch seconds)."""
+        query = (
+            sa.select(alert_work.c.step, sa.func.count(), sa.func.min(alert_work.c.since))
+            .where(alert_work.c.parked_at.is_(None))
+            .group_by(alert_work.c.step)
+        )
+        return await self._database.read(
+            lambda c: {row[0]: (int(row[1]), float(row[2])) for row in c.execute(query)}
+        )
+
+    async def counts(self) -> Counts:
+        """The balance, from counters that the same transactions keep."""
+
+        def query(connection: Connection) -> Counts:
+            counted = sa.select(pipeline_counts.c.name, sa.func.sum(pipeline_counts.c.count))
+            found = dict(
+                connection.execute(counted.group_by(pipeline_counts.c.name)).tuples().all()
+            )
+            waiting = sa.select(sa.func.count()).select_from(alert_work)
+            flying = connection.execute(waiting.where(alert_work.c.parked_at.is_(None))).scalar()
+            names = ("received", "triaged", "folded", "parked")
+            return Counts(*(int(found.get(name, 0)) for name in names), int(flying or 0))
+
+        return await self._database.read(query)
+
+    def _count(self, connection: Connection, **counts: int) -> None:
+        changed = [(self._writer, name, count) for name, count in counts.items() if count]
+        statements.add_count(connection, changed)
+
+
+def _answer(alert: NewAlert, stored: tuple[str, bytes] | None, fresh: bool) -> Accepted | None:
+    if fresh:
+        return Accepted(alert.alert_id)
+    if stored is None or stored[1] != alert.digest:
+        return None
+    return Accepted(stored[0], duplicate=True)
+
+
+def _keys(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, tuple[str, bytes]]:
+    found: dict[bytes, tuple[str, bytes]] = {}
+    for start in range(0, len(keys), IN_LIMIT):
+        part = keys[start : start + IN_LIMIT]
+        for row in connection.execute(sa.select(alert_keys).where(alert_keys.c.key.in_(part))):
+            found[bytes(row.key)] = (row.alert_id, bytes(row.digest))
+    return found
+
+
+def _existing(connection: Connection, ids: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for start in range(0, len(ids), IN_LIMIT):
+        part = ids[start : start + IN_LIMIT]
+        query = sa.select(alerts.c.alert_id).where(alerts.c.alert_id.in_(part))
+        found.extend(connection.execute(query).scalars())
+    return found
+
+
+def _set_status(connection: Connection, ids: Sequence[str], status: AlertStatus) -> None:
+    if ids:
+        change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
+        connection.execute(change.values(status=status.value))
+
+
+def _as_is(value: datetime) -> datetime:
+    return value

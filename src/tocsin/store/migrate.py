@@ -1,0 +1,51 @@
+"""Bringing a database to this version's tables, in order and once."""
+
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+
+from tocsin.store.database import Database
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "tocsin.store:migrations")
+    return config
+
+
+async def upgrade(database: Database, target: str = "head") -> tuple[str | None, str | None]:
+    """Run what is missing; gives the revisions before and after.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+
+    def change(connection: Connection) -> tuple[str | None, str | None]:
+        before = _revision(connection)
+        if before != newest() or target != "head":
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, target)
+        return before, _revision(connection)
+
+    return await database.write(change)
+
+
+async def current(database: Database) -> str | None:
+    """The database's revision; None for an empty one."""
+    return await database.read(_revision)
+
+
+def newest() -> str | None:
+    """The revision of this version of Tocsin."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _revision(connection: Connection) -> str | None:
+    context: Any = MigrationContext.configure(connection)
+    revision: str | None = context.get_current_revision()
+    return revision

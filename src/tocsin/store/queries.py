@@ -1,0 +1,229 @@
+"""What screens and lists ask: keyset pages over indexed columns, never OFFSET."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tocsin.errors import InputError
+from tocsin.model import AlertStatus, Disposition, Record, RiskLevel, Severity
+from tocsin.store.database import Database
+from tocsin.store.tables import alert_work, alerts, triage_results
+from tocsin.store.types import instant_text
+
+SORTS = ("received_at", "risk_score")
+
+
+class AlertSummary(Record, frozen=True, kw_only=True):
+    """One line of a list of alerts."""
+
+    alert_id: str
+    received_at: datetime
+    status: AlertStatus
+    event_time: datetime | None = None
+    source: str | None = None
+    alert_type: str | None = None
+    severity: Severity | None = None
+    title: str | None = None
+    rule_id: str | None = None
+    source_ip: str | None = None
+    destination_ip: str | None = None
+    host_name: str | None = None
+    asset_id: str | None = None
+    user_name: str | None = None
+    verdict: Disposition | None = None
+    probability: float | None = None
+    risk_score: float | None = None
+    risk_level: RiskLevel | None = None
+    confidence: float | None = None
+    requires_human_review: bool | None = None
+    error: str | None = None
+
+
+class AlertPage(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """A page and the cursor of the next one; None after the last."""
+
+    alerts: tuple[AlertSummary, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """What a list is narrowed to; None means any."""
+
+    status: AlertStatus | None = None
+    severity: Severity | None = None
+    verdict: Disposition | None = None
+    risk_level: RiskLevel | None = None
+    min_risk: float | None = None
+    requires_human_review: bool | None = None
+    source: str | None = None
+    source_ip: str | None = None
+    destination_ip: str | None = None
+    host_name: str | None = None
+    asset_id: str | None = None
+    user_name: str | None = None
+    rule_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class QueryStore:
+    """Reads for people; writes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(
+        self,
+        wanted: AlertFilter,
+        *,
+        sort: str = "received_at",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> AlertPage:
+        """Alerts that fit, newest or riskiest first.
+
+        Raises:
+            InputError: the cursor is not one of ours, or belongs to another sort.
+        """
+        query = _select(wanted, sort).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(_after(sort, *_decode(cursor, sort)))
+        rows = await self._database.read(
+            lambda connection: connection.execute(query).mappings().all()
+        )
+        summaries = tuple(_summary(row) for row in rows[:limit])
+        following = _encode(sort, rows[limit - 1]) if len(rows) > limit else None
+        return AlertPage(alerts=summaries, next_cursor=following)
+
+    async def newest(self, limit: int) -> Sequence[AlertSummary]:
+        """The alerts whose verdicts were stored last, newest first."""
+        query = (
+            _columns()
+            .order_by(triage_results.c.triaged_at.desc())
+            .where(triage_results.c.alert_id.is_not(None))
+            .limit(limit)
+        )
+        return await self._database.read(
+            lambda connection: [_summary(row) for row in connection.execute(query).mappings()]
+        )
+
+    async def check(self) -> None:
+        """Ask the database whether it lives.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+
+        def ask(connection: Connection) -> None:
+            connection.execute(sa.select(alerts.c.alert_id).limit(1)).all()
+
+        await self._database.read(ask)
+
+
+def _columns() -> sa.Select[Any]:
+    a, t, w = alerts.c, triage_results.c, alert_work.c
+    return sa.select(
+        a.alert_id,
+        a.received_at,
+        a.status,
+        a.event_time,
+        a.source,
+        a.alert_type,
+        a.severity,
+        a.title,
+        a.rule_id,
+        a.source_ip,
+        a.destination_ip,
+        a.host_name,
+        a.asset_id,
+        a.user_name,
+        t.verdict,
+        t.probability,
+        t.risk_score,
+        t.risk_level,
+        t.confidence_score,
+        t.requires_human_review,
+        w.error,
+    ).select_from(
+        alerts.outerjoin(triage_results, t.alert_id == a.alert_id).outerjoin(
+            alert_work, w.alert_id == a.alert_id
+        )
+    )
+
+
+def _select(wanted: AlertFilter, sort: str) -> sa.Select[Any]:
+    a, t = alerts.c, triage_results.c
+    query = _columns()
+    equal = {
+        a.status: wanted.status,
+        a.severity: wanted.severity,
+        a.source: wanted.source,
+        a.source_ip: wanted.source_ip,
+        a.destination_ip: wanted.destination_ip,
+        a.host_name: wanted.host_name,
+        a.asset_id: wanted.asset_id,
+        a.user_name: wanted.user_name,
+        a.rule_id: wanted.rule_id,
+        t.verdict: wanted.verdict,
+        t.risk_level: wanted.risk_level,
+        t.requires_human_review: wanted.requires_human_review,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.min_risk is not None:
+        query = query.where(t.risk_score >= wanted.min_risk)
+    if wanted.since is not None:
+        query = query.where(a.received_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(a.received_at < wanted.until)
+    if sort == "risk_score":
+        return query.where(t.risk_score.is_not(None)).order_by(
+            t.risk_score.desc(), t.alert_id.desc()
+        )
+    return query.order_by(a.received_at.desc(), a.alert_id.desc())
+
+
+def _after(sort: str, value: Any, alert_id: str) -> sa.ColumnElement[bool]:
+    if sort == "risk_score":
+        key = sa.tuple_(triage_results.c.risk_score, triage_results.c.alert_id)
+        return key < sa.tuple_(sa.literal(float(value)), sa.literal(alert_id))
+    key = sa.tuple_(alerts.c.received_at, alerts.c.alert_id)
+    moment = sa.literal(datetime.fromisoformat(value), alerts.c.received_at.type)
+    return key < sa.tuple_(moment, sa.literal(alert_id))
+
+
+def _encode(sort: str, row: sa.RowMapping) -> str:
+    value = row[sort]
+    plain = instant_text(value) if isinstance(value, datetime) else value
+    return base64.urlsafe_b64encode(msgspec.json.encode([sort, plain, row["alert_id"]])).decode()
+
+
+def _decode(cursor: str, sort: str) -> tuple[Any, str]:
+    try:
+        made_for, value, alert_id = msgspec.json.decode(
+            base64.urlsafe_b64decode(cursor.encode()), type=tuple[str, str | float, str]
+        )
+        if sort == "received_at":
+            datetime.fromisoformat(str(value))
+        else:
+            float(value)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InputError("the cursor is not one that this list gave out") from error
+    if made_for != sort:
+        raise InputError(f"the cursor belongs to a list sorted by {made_for}")
+    return value, alert_id
+
+
+def _summary(row: sa.RowMapping) -> AlertSummary:
+    values = {("confidence" if k == "confidence_score" else k): v for k, v in row.items()}
+    if values["requires_human_review"] is not None:
+        values["requires_human_review"] = bool(values["requires_human_review"])
+    return msgspec.convert(values, AlertSummary)

@@ -1,0 +1,100 @@
+"""Stored alerts as dossiers, within one transaction and one query per table and batch."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tocsin.model import Dossier
+from tocsin.store import rows
+from tocsin.store.bulk import IN_LIMIT, mark_of, marks
+from tocsin.store.tables import alert_context, threat_intel, triage_results
+
+
+def load(connection: Connection, ids: Sequence[str], filled: Sequence[str]) -> list[Dossier]:
+    """The dossiers of these alerts within a transaction; see `DossierStore.load`."""
+    found = {}
+    for start in range(0, len(ids), IN_LIMIT):
+        part = ids[start : start + IN_LIMIT]
+        found.update({d.alert_id: d for d in _load(connection, part, set(filled))})
+    return [found[alert_id] for alert_id in ids if alert_id in found]
+
+
+def _load(connection: Connection, ids: Sequence[str], filled: set[str]) -> list[Dossier]:
+    mark = mark_of(connection)
+    some = marks(len(ids), mark)
+    parameters = tuple(ids)
+    stored = connection.exec_driver_sql(
+        "SELECT a.alert_id, a.received_at, a.raw_data, a.source, a.normalized, w.gaps "
+        "FROM alerts a LEFT JOIN alert_work w ON w.alert_id = a.alert_id "
+        f"WHERE a.alert_id IN {some}",
+        parameters,
+    ).all()
+    dossiers = [
+        Dossier(
+            alert_id=row[0],
+            received_at=_instant(row[1]),
+            payload=row[2],
+            source=row[3],
+            alert=rows.alert_of(row[4]) if "alert" in filled else None,
+            gaps=rows.gaps_of(row[5]),
+        )
+        for row in stored
+    ]
+    if filled <= {"alert"}:
+        return dossiers
+    contexts: dict[str, list[Any]] = {}
+    if "context" in filled:
+        query = sa.select(alert_context).where(alert_context.c.alert_id.in_(ids))
+        for row in connection.execute(query).mappings():
+            contexts.setdefault(row["alert_id"], []).append(row)
+    known = _intel(connection, dossiers) if "intel" in filled else {}
+    verdicts = {}
+    if "verdict" in filled:
+        query = sa.select(triage_results).where(triage_results.c.alert_id.in_(ids))
+        verdicts = {row["alert_id"]: row for row in connection.execute(query).mappings()}
+    return [_complete(d, contexts, known, verdicts) for d in dossiers]
+
+
+_CONTEXT_ORDER = {"network": 0, "asset": 1, "user": 2}
+
+
+def _complete(
+    dossier: Dossier,
+    contexts: dict[str, list[Any]],
+    known: dict[tuple[str, str], str],
+    verdicts: dict[str, Any],
+) -> Dossier:
+    facts = sorted(
+        contexts.get(dossier.alert_id, []), key=lambda row: _CONTEXT_ORDER[row["context_type"]]
+    )
+    verdict = verdicts.get(dossier.alert_id)
+    return Dossier(
+        alert_id=dossier.alert_id,
+        received_at=dossier.received_at,
+        payload=dossier.payload,
+        source=dossier.source,
+        alert=dossier.alert,
+        context=tuple(rows.fact_of(row) for row in facts),
+        intel=rows.sightings_of(dossier.alert.observables, known) if dossier.alert else (),
+        verdict=rows.verdict_of(verdict) if verdict else None,
+        gaps=rows.gaps_of(verdict["gaps"]) if verdict else dossier.gaps,
+    )
+
+
+def _intel(connection: Connection, dossiers: Sequence[Dossier]) -> dict[tuple[str, str], str]:
+    values = sorted(
+        {rows.ioc_key(o.value) for d in dossiers if d.alert for o in d.alert.observables}
+    )
+    known: dict[tuple[str, str], str] = {}
+    for start in range(0, len(values), IN_LIMIT):
+        query = sa.select(threat_intel.c.ioc, threat_intel.c.ioc_type, threat_intel.c.raw_data)
+        part = query.where(threat_intel.c.ioc.in_(values[start : start + IN_LIMIT]))
+        known.update({(row[0], row[1]): row[2] for row in connection.execute(part)})
+    return known
+
+
+def _instant(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)

@@ -1,0 +1,241 @@
+"""Dossiers as rows and back: the only place that knows which field stands in which column."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from tocsin.model import (
+    Action,
+    Alert,
+    AlertStatus,
+    AssetContext,
+    ContextType,
+    Disposition,
+    Dossier,
+    Evidence,
+    Fact,
+    Gap,
+    NetworkContext,
+    Observable,
+    RiskLevel,
+    Sighting,
+    UserContext,
+    Verdict,
+)
+from tocsin.store.bulk import Row
+
+IOC_LIMIT = 1024
+PREVALENCE_LIMIT = 256
+
+encoder = msgspec.json.Encoder()
+_alerts = msgspec.json.Decoder(Alert)
+_gaps = msgspec.json.Decoder(tuple[Gap, ...])
+_contexts: msgspec.json.Decoder[NetworkContext | AssetContext | UserContext] = msgspec.json.Decoder(
+    NetworkContext | AssetContext | UserContext
+)
+_sightings = msgspec.json.Decoder(Sighting)
+_evidence = msgspec.json.Decoder(tuple[Evidence, ...])
+_actions = msgspec.json.Decoder(tuple[Action, ...])
+
+Stamp = Callable[[datetime], Any]
+
+ALERT_COLUMNS = (
+    "event_time",
+    "source",
+    "alert_type",
+    "severity",
+    "title",
+    "description",
+    "source_ip",
+    "source_port",
+    "destination_ip",
+    "destination_port",
+    "protocol",
+    "user_name",
+    "user_id",
+    "asset_id",
+    "host_name",
+    "file_hash",
+    "file_name",
+    "url",
+    "dns_query",
+    "rule_id",
+    "rule_name",
+    "status",
+    "normalized",
+)
+
+
+def text(value: Any) -> str:
+    """A record as JSON text."""
+    return encoder.encode(value).decode()
+
+
+def ioc_key(value: str) -> str:
+    """The value as it stands in `threat_intel.ioc`.
+
+    A value longer than 1,024 characters (a URL, as a rule) is cut and completed with its SHA-256,
+    so that it stays unique and an index can hold it.
+    """
+    if len(value) <= IOC_LIMIT:
+        return value
+    return value[: IOC_LIMIT - 72] + "…sha256:" + sha256(value.encode()).hexdigest()
+
+
+def alert_row(dossier: Dossier, status: AlertStatus, stamp: Stamp) -> Row:
+    """`alert_id` and the columns of `ALERT_COLUMNS`."""
+    alert = dossier.alert
+    if alert is None:
+        raise ValueError("the alert has not been normalised")
+    event, file, user, host = alert.event, alert.file, alert.user, alert.host
+    return (
+        dossier.alert_id,
+        None if event.time is None else stamp(event.time),
+        dossier.source,
+        event.category,
+        None if event.severity is None else event.severity.value,
+        alert.title,
+        alert.description,
+        alert.source.ip,
+        alert.source.port,
+        alert.destination.ip,
+        alert.destination.port,
+        alert.network.transport or alert.network.protocol,
+        user.name,
+        user.id,
+        host.id,
+        host.name,
+        file.hash.sha256 or file.hash.sha1 or file.hash.md5,
+        file.name,
+        alert.url,
+        alert.dns.question,
+        alert.rule.id,
+        alert.rule.name,
+        status.value,
+        text(alert),
+    )
+
+
+def context_rows(dossiers: Iterable[Dossier]) -> list[Row]:
+    """Rows of `alert_context`."""
+    return [
+        (d.alert_id, fact.context_type.value, text(fact.data), fact.source, fact.confidence)
+        for d in dossiers
+        for fact in d.context
+    ]
+
+
+def prevalence_rows(dossiers: Iterable[Dossier]) -> list[tuple[str, str, str, int]]:
+    """Rows of `prevalence`: one more sighting of each subject on the day of receipt (UTC)."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for dossier in dossiers:
+        day = dossier.received_at.date().isoformat()
+        for fact in dossier.context:
+            for seen in fact.data.prevalence:
+                key = (seen.subject, seen.value[:PREVALENCE_LIMIT], day)
+                counts[key] = counts.get(key, 0) + 1
+    return sorted((*key, count) for key, count in counts.items())
+
+
+def intel_rows(dossiers: Iterable[Dossier], stamp: Stamp) -> list[Row]:
+    """Rows of `threat_intel`, one per indicator, in the order of their key."""
+    seen: dict[tuple[str, str], tuple[Sighting, datetime, datetime, int]] = {}
+    for dossier in dossiers:
+        for sighting in dossier.intel:
+            key = (ioc_key(sighting.value), sighting.type.value)
+            at = dossier.received_at
+            _, first, last, count = seen.get(key, (sighting, at, at, 0))
+            seen[key] = (sighting, min(first, at), max(last, at), count + 1)
+    return [
+        (
+            ioc,
+            kind,
+            s.threat_level.value,
+            s.confidence,
+            text(s.sources),
+            stamp(first),
+            stamp(last),
+            count,
+            text(s.tags),
+            text(s),
+        )
+        for (ioc, kind), (s, first, last, count) in sorted(seen.items(), key=lambda item: item[0])
+    ]
+
+
+def triage_row(dossier: Dossier, now: Any) -> Row:
+    """A row of `triage_results`."""
+    verdict = dossier.verdict
+    if verdict is None:
+        raise ValueError("the alert has no verdict")
+    return (
+        dossier.alert_id,
+        now,
+        verdict.verdict.value,
+        verdict.probability,
+        verdict.impact,
+        verdict.risk_score,
+        verdict.risk_level.value,
+        verdict.confidence,
+        verdict.analysis,
+        text(verdict.recommended_actions),
+        text(verdict.evidence),
+        text(dossier.gaps),
+        verdict.model_version,
+        verdict.requires_human_review,
+    )
+
+
+def gaps_of(value: str | None) -> tuple[Gap, ...]:
+    """The gaps of a stored row."""
+    return _gaps.decode(value) if value else ()
+
+
+def alert_of(value: str | None) -> Alert | None:
+    """The normalised alert of a stored row."""
+    return _alerts.decode(value) if value else None
+
+
+def fact_of(row: Mapping[str, Any]) -> Fact:
+    """A fact from a row of `alert_context`."""
+    return Fact(
+        context_type=ContextType(row["context_type"]),
+        data=_contexts.decode(row["context_data"]),
+        source=row["source"],
+        confidence=row["confidence_score"],
+    )
+
+
+def sightings_of(
+    observables: Sequence[Observable], known: Mapping[tuple[str, str], str]
+) -> tuple[Sighting, ...]:
+    """What `threat_intel` holds of an alert's observables; `known` gives `raw_data` by key."""
+    found = []
+    for observable in observables:
+        stored = known.get((ioc_key(observable.value), observable.type.value))
+        if stored is not None:
+            sighting = _sightings.decode(stored)
+            found.append(
+                msgspec.structs.replace(sighting, value=observable.value, role=observable.role)
+            )
+    return tuple(found)
+
+
+def verdict_of(row: Mapping[str, Any]) -> Verdict:
+    """A verdict from a row of `triage_results`."""
+    return Verdict(
+        verdict=Disposition(row["verdict"]),
+        probability=row["probability"],
+        impact=row["impact"],
+        risk_score=row["risk_score"],
+        risk_level=RiskLevel(row["risk_level"]),
+        confidence=row["confidence_score"],
+        requires_human_review=bool(row["requires_human_review"]),
+        analysis=row["analysis_result"],
+        evidence=_evidence.decode(row["evidence"]),
+        recommended_actions=_actions.decode(row["recommended_actions"]),
+        model_version=row["model_version"],
+    )

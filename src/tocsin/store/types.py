@@ -1,0 +1,66 @@
+"""Column types and checks that mean the same on SQLite and PostgreSQL."""
+
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """A moment with its zone; sorts the same on both databases."""
+
+    impl = sa.String(27)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(sa.String(27))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return instant_text(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None or isinstance(value, datetime):
+            return value
+        return datetime.fromisoformat(value)
+
+
+def instant_text(value: datetime) -> str:
+    """Fixed-width UTC text, e.g. `2026-03-04T13:55:05.224939Z`."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def json_text() -> sa.types.TypeEngine[Any]:
+    """A column of JSON text; values go in and come out as text."""
+    return sa.Text().with_variant(_JsonAsText(), "postgresql")
+
+
+class _JsonAsText(sa.types.UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "JSON"
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        def as_text(value: Any) -> Any:
+            return value if value is None or isinstance(value, str) else json.dumps(value)
+
+        return as_text
+
+
+def one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
+    """A CHECK that `column` holds one of the enumeration's words (or NULL)."""
+    words = ", ".join(f"'{word.value}'" for word in values)
+    return sa.CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+def between(column: str, low: int, high: int) -> sa.CheckConstraint:
+    """A CHECK that `column` lies in a closed interval (or is NULL)."""
+    return sa.CheckConstraint(f"{column} >= {low} AND {column} <= {high}", name=column)

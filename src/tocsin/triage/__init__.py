@@ -1,0 +1,117 @@
+"""Triage: evidence that adds up to a probability, a risk, a verdict, reasons and actions.
+
+Rules that hold here whatever the weights say: what an attacker can write never lowers, what could
+not be checked never lowers, and the numbers shown are the numbers that were added.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import msgspec
+
+from tocsin.model import Dossier, Gap, Verdict, risk_level
+from tocsin.ports import Resources, Work
+from tocsin.triage import weights as weights_file
+from tocsin.triage.analysis import analysis
+from tocsin.triage.case import Case
+from tocsin.triage.coverage import confidence, further_gaps
+from tocsin.triage.decision import disposition, probability, review_reasons
+from tocsin.triage.evidence import resolve
+from tocsin.triage.families import Families
+from tocsin.triage.impact import impact
+from tocsin.triage.playbooks import Playbooks
+from tocsin.triage.registry import EXTRACTORS
+from tocsin.triage.weights import Weights
+
+__all__ = ["Model", "build", "resolve", "shipped_model", "triage"]
+
+
+class Model:
+    """Weights, rule families and playbooks, checked and compiled.
+
+    Raises:
+        SettingsError: one of the three files says something that cannot work.
+    """
+
+    def __init__(self, weights: Weights, version: str) -> None:
+        self.weights = weights
+        self.version = version
+        self.families = Families(weights)
+        self.playbooks = Playbooks(weights)
+
+    def assess(self, dossier: Dossier) -> tuple[Verdict, tuple[Gap, ...]]:
+        """The verdict on a dossier, and what triage itself could not tell.
+
+        Raises:
+            InputError: the dossier holds no normalised alert.
+        """
+        case = Case(dossier, self.weights, self.families)
+        evidence = [item for extract in EXTRACTORS for item in extract(case)]
+        chance = probability(evidence)
+        loss, about_loss = impact(case, evidence)
+        loss = round(loss, 4)
+        risk = round(100 * chance * loss, 1)
+        level = risk_level(risk)
+        sure = confidence(case)
+        verdict = disposition(case, evidence, chance, sure)
+        reasons = review_reasons(case, verdict, evidence, risk, sure)
+        actions = self.playbooks.actions(case, verdict)
+        gaps = further_gaps(case)
+        numbers = (chance, loss, risk, level, sure)
+        return Verdict(
+            verdict=verdict,
+            probability=chance,
+            impact=loss,
+            risk_score=risk,
+            risk_level=level,
+            confidence=sure,
+            requires_human_review=bool(reasons),
+            analysis=analysis(
+                case,
+                verdict,
+                numbers,
+                evidence=evidence,
+                gaps=(*dossier.gaps, *gaps),
+                actions=actions,
+                reasons=reasons,
+            ),
+            evidence=(*evidence, *about_loss),
+            recommended_actions=actions,
+            model_version=self.version,
+        ), gaps
+
+
+@cache
+def shipped_model() -> Model:
+    """The model of the files that ship with this package, loaded once."""
+    return Model(*weights_file.load())
+
+
+def triage(dossier: Dossier) -> Verdict:
+    """The verdict on one dossier by the shipped model; a pure function of the dossier.
+
+    Raises:
+        InputError: the dossier holds no normalised alert.
+    """
+    return shipped_model().assess(dossier)[0]
+
+
+def build(resources: Resources) -> Work:
+    """The step: fills `verdict` of each dossier, and adds the gaps that triage finds.
+
+    Raises:
+        SettingsError: the shipped weights cannot be used.
+    """
+    del resources  # everything that triage needs is on the dossier
+    model = shipped_model()
+
+    async def work(batch: Sequence[Dossier]) -> list[Dossier]:
+        return [_judged(dossier, model) for dossier in batch]
+
+    return work
+
+
+def _judged(dossier: Dossier, model: Model) -> Dossier:
+    verdict, gaps = model.assess(dossier)
+    new = tuple(gap for gap in gaps if gap not in dossier.gaps)
+    return msgspec.structs.replace(dossier, verdict=verdict, gaps=dossier.gaps + new)

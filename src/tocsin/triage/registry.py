@@ -1,0 +1,30 @@
+"""The list of everything that is looked at. Its order is the order of the evidence."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from tocsin.model import Evidence
+from tocsin.triage import commands, content, entities, intelligence, prior, traffic
+from tocsin.triage.case import Case
+
+Extractor: TypeAlias = Callable[[Case], Sequence[Evidence]]
+
+# The first one gives the prior, with which the sum begins.
+EXTRACTORS: tuple[Extractor, ...] = (
+    prior.source,
+    prior.rule_family,
+    prior.severity,
+    prior.technique,
+    intelligence.listed,
+    intelligence.well_known,
+    entities.authorised,
+    entities.asset,
+    entities.user,
+    traffic.direction,
+    traffic.logon,
+    traffic.rarity,
+    commands.command_line,
+    commands.parentage,
+    content.files,
+    content.web,
+)

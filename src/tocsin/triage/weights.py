@@ -1,0 +1,251 @@
+"""The expert weights: read from `weights.toml`, checked, and given a version."""
+
+import hashlib
+import importlib.resources
+import math
+import tomllib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from tocsin.errors import SettingsError
+from tocsin.model import Severity, ThreatLevel
+
+T = TypeVar("T")
+
+FILE = "weights.toml"
+MODEL = "expert-1+"
+
+
+class Weight(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One number with its reason."""
+
+    weight: float
+    why: str
+
+
+class StagedWeight(Weight, frozen=True, forbid_unknown_fields=True):
+    """A weight of an activity, with how far along an attack (0–1) it stands."""
+
+    stage: float
+
+
+class AuthorisedWeight(Weight, frozen=True, forbid_unknown_fields=True):
+    """A lowering weight of an inventory tag, with the rule families that the tag explains."""
+
+    families: frozenset[str]
+
+
+class IntelWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Weights of intelligence: level × factor × confidence, within the limits."""
+
+    level: dict[ThreatLevel, Weight]
+    factor: dict[str, Weight]
+    limit: dict[str, Weight]
+
+
+class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file, one attribute per section."""
+
+    source: dict[str, Weight]
+    family: dict[str, StagedWeight]
+    severity: dict[Severity, Weight]
+    tactic: dict[str, StagedWeight]
+    technique: dict[str, Weight]
+    intel: IntelWeights
+    asset: dict[str, Weight]
+    user: dict[str, Weight]
+    network: dict[str, Weight]
+    logon: dict[str, Weight]
+    rarity: dict[str, Weight]
+    command: dict[str, Weight]
+    file: dict[str, Weight]
+    web: dict[str, Weight]
+    authorised: dict[str, AuthorisedWeight]
+    impact: dict[str, Weight]
+    confidence: dict[str, Weight]
+    threshold: dict[str, Weight]
+
+
+# What the code asks for by name; a section that lacks one of these cannot be used.
+REQUIRED: Mapping[str, frozenset[str]] = {
+    "source": frozenset({"other"}),
+    "severity": frozenset(Severity),
+    "intel.level": frozenset(ThreatLevel) - {ThreatLevel.UNKNOWN},
+    "intel.factor": frozenset(
+        [
+            "outbound_destination",
+            "destination",
+            "inbound_source",
+            "source",
+            "file",
+            "url",
+            "name",
+            "mail",
+            "mention",
+            "wider_match",
+            "further_hit",
+        ]
+    ),
+    "intel.limit": frozenset({"known_good_cap", "least_confidence", "known_good_destination"}),
+    "asset": frozenset({"honeypot", "exposed_target", "domain_controller"}),
+    "user": frozenset({"disabled", "disabled_failed", "privileged", "unknown"}),
+    "network": frozenset({"outbound_attack", "lateral", "inbound_blocked", "outbound_blocked"}),
+    "logon": frozenset({"success_after_failures", "failure", "many_failures"}),
+    "rarity": frozenset({"new_rule", "new_destination"}),
+    "command": frozenset(
+        [
+            "encoded",
+            "download",
+            "hidden",
+            "borrowed_binary",
+            "credential_dump",
+            "backup_deletion",
+            "defence_off",
+            "log_clearing",
+            "persistence",
+            "account",
+            "discovery",
+            "remote_execution",
+            "reverse_shell",
+            "attack_tool",
+            "exfiltration",
+            "miner",
+            "obfuscated",
+            "too_long",
+            "office_child",
+            "web_child",
+            "limit",
+        ]
+    ),
+    "file": frozenset({"double_extension", "temporary_program", "script"}),
+    "web": frozenset({"exploit_text", "command_text", "tool_agent", "program_download"}),
+    "impact": frozenset(
+        [
+            "asset_critical",
+            "asset_high",
+            "asset_medium",
+            "asset_low",
+            "asset_unknown",
+            "asset_unrated",
+            "user_privileged",
+            "user_ordinary",
+            "user_unknown",
+            "stage_unknown",
+            "exposed",
+            "entity_share",
+        ]
+    ),
+    "confidence": frozenset(
+        [
+            "rule",
+            "time",
+            "asset",
+            "user",
+            "direction",
+            "intelligence",
+            "history",
+            "further_gap",
+            "least",
+        ]
+    ),
+    "threshold": frozenset(
+        [
+            "true_positive",
+            "false_positive",
+            "benign_positive",
+            "closing_confidence",
+            "review_confidence",
+            "review_risk",
+            "review_critical",
+        ]
+    ),
+}
+# What attackers can write may only raise, so weights of such sections cannot be negative; and
+# what lowers on the inventory's word cannot be positive.
+ONLY_RAISING = ("intel.level", "intel.factor", "command", "file", "web", "rarity", "user")
+ONLY_LOWERING = ("authorised",)
+SHARES = ("impact",)
+
+
+def load(text: bytes | None = None) -> tuple[Weights, str]:
+    """The weights and their version, from the given TOML or from the shipped file.
+
+    The version names the model and the first 12 hexadecimal digits of the file's SHA-256, so that
+    a stored verdict says exactly which numbers made it.
+
+    Raises:
+        SettingsError: the file is not TOML, lacks an entry, or has a number that cannot work.
+    """
+    content = text if text is not None else data_file(FILE)
+    weights = convert(content, Weights, FILE)
+    _check(weights)
+    return weights, MODEL + hashlib.sha256(content).hexdigest()[:12]
+
+
+def data_file(name: str) -> bytes:
+    """The bytes of a file that ships beside this module."""
+    return (importlib.resources.files(__package__) / name).read_bytes()
+
+
+def convert(content: bytes, into: type[T], name: str) -> T:
+    """Read TOML as the given record.
+
+    Raises:
+        SettingsError: names the file and the entry that is wrong.
+    """
+    try:
+        table: dict[str, Any] = tomllib.loads(content.decode())
+        return msgspec.convert(table, into)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise SettingsError("triage/" + name + ": " + str(error)) from error
+
+
+def section(weights: Weights, name: str) -> Mapping[str, Weight]:
+    """The entries of a section, whose name may be dotted."""
+    found: Any = weights
+    for part in name.split("."):
+        found = getattr(found, part)
+    entries: Mapping[str, Weight] = found
+    return entries
+
+
+def _check(weights: Weights) -> None:
+    wrong: list[str] = []
+    for name in SECTIONS:
+        entries = section(weights, name)
+        missing = REQUIRED.get(name, frozenset()) - entries.keys()
+        wrong += [name + ": lacks " + entry for entry in sorted(missing)]
+        for key, entry in entries.items():
+            wrong += [name + "." + key + ": " + what for what in _faults(name, entry)]
+    for tag, entry in weights.authorised.items():
+        unknown = entry.families - weights.family.keys()
+        wrong += ["authorised." + tag + ": no family " + family for family in sorted(unknown)]
+    if wrong:
+        raise SettingsError("triage/" + FILE + ": " + "; ".join(wrong))
+
+
+def _faults(name: str, entry: Weight) -> list[str]:
+    faults = []
+    if not math.isfinite(entry.weight):
+        faults.append("weight is not a number")
+    if name in ONLY_RAISING and entry.weight < 0:
+        faults.append("may not lower")
+    if name in ONLY_LOWERING and entry.weight > 0:
+        faults.append("may not raise")
+    if name in SHARES and not 0 <= entry.weight <= 1:
+        faults.append("is not within 0 and 1")
+    if isinstance(entry, StagedWeight) and not 0 <= entry.stage <= 1:
+        faults.append("stage is not within 0 and 1")
+    if len(entry.why) < 8:
+        faults.append("has no reason")
+    return faults
+
+
+SECTIONS = (
+    *(name for name in Weights.__struct_fields__ if name != "intel"),
+    "intel.level",
+    "intel.factor",
+    "intel.limit",
+)
