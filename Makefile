@@ -9,7 +9,7 @@ READY := .venv/.ready
 TEST_READY := .venv/.test-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test check bench fmt lock clean
+.PHONY: help up demo down test check bench fmt docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -41,6 +41,9 @@ bench: $(TEST_READY) ## Measure throughput, latency and memory; writes .bench/re
 fmt: $(TEST_READY) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+docs: $(TEST_READY) ## Write the reference pages from the code
+	$(BIN)/python -m tests.rules.reference
 
 lock: $(TEST_READY) ## Pin the dependencies again, at their newest
 	$(BIN)/uv pip compile -q --upgrade pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -19,6 +19,7 @@ from tocsin.runner import Sweeper, Worker, ring
 from tocsin.settings import Settings
 from tocsin.store import migrate
 from tocsin.store.accounts import AccountStore
+from tocsin.store.balance import BalanceStore
 from tocsin.store.database import Database
 from tocsin.store.dossiers import DossierStore
 from tocsin.store.history import HistoryStore
@@ -35,6 +36,7 @@ class Store:
 
     database: Database
     dossiers: DossierStore
+    balance: BalanceStore
     inventory: InventoryStore
     history: HistoryStore
     indicators: IndicatorStore
@@ -86,6 +88,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         yield Store(
             database=database,
             dossiers=DossierStore(database, owner=owner, first_step=FIRST.name),
+            balance=BalanceStore(database),
             inventory=InventoryStore(database),
             history=HistoryStore(database),
             indicators=IndicatorStore(database),
@@ -127,9 +130,7 @@ async def running(
                 for _ in range(settings.workers)
             ]
             sweeper = Sweeper(chained[:1], store.dossiers, bus, settings)
-            tasks = Tasks(
-                group.create_task(gate.run()), group.create_task(sweeper.run()), workers
-            )
+            tasks = Tasks(group.create_task(gate.run()), group.create_task(sweeper.run()), workers)
             log.info("system.started", steps=[step.name for step in chained])
             system = System(settings, store, bus, gate, chained, tasks)
             try:

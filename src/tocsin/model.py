@@ -311,7 +311,7 @@ class Http(Record, frozen=True, kw_only=True):
 
 
 class Network(Record, frozen=True, kw_only=True):
-    """ECS `network.*`: `transport` is tcp, udp, icmp …; `protocol` is http, tls, dns …"""
+    """ECS `network.*`: `transport` is tcp, udp or icmp; `protocol` is http, tls or dns."""
 
     transport: str | None = None
     protocol: str | None = None

@@ -30,7 +30,9 @@ class Work(Protocol):
     the runner splits the batch to find it.
     """
 
-    async def __call__(self, batch: Sequence[Dossier]) -> list[Dossier]: ...
+    async def __call__(self, batch: Sequence[Dossier]) -> list[Dossier]:
+        """Work on a batch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,9 @@ class Delivery(Protocol):
     """An envelope of alert ids from one queue."""
 
     @property
-    def ids(self) -> Sequence[str]: ...
+    def ids(self) -> Sequence[str]:
+        """The alerts that it speaks of."""
+        ...
 
     async def acknowledge(self) -> None:
         """The work is committed; the bus may forget the envelope."""

@@ -122,11 +122,15 @@ class Worker:
         try:
             done = await patiently(step.name, lambda: work(dossiers))
             _check(step, dossiers, done)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the edge: whatever it is, one alert has it
             if len(dossiers) == 1:
                 batch.failures.append(Failure(dossiers[0].alert_id, step.name, describe(error)))
-                log.warning("step.failed", step=step.name, alert_id=dossiers[0].alert_id,
-                            error=describe(error))
+                log.warning(
+                    "step.failed",
+                    step=step.name,
+                    alert_id=dossiers[0].alert_id,
+                    error=describe(error),
+                )
                 return []
             middle = len(dossiers) // 2
             first = await self._isolate(step, work, dossiers[:middle], batch)
@@ -142,7 +146,7 @@ class Worker:
                 "save",
                 lambda: self._store.save(self._first.name, done, self._fills, following),
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the edge: whatever it is, one alert has it
             if len(done) == 1:
                 batch.failures.append(Failure(done[0].alert_id, "save", describe(error)))
                 log.warning("save.failed", alert_id=done[0].alert_id, error=describe(error))
@@ -166,8 +170,12 @@ class Worker:
         for failure in failures:
             if failure.alert_id in parked:
                 metrics.PARKED.labels(failure.step).inc()
-                log.error("alert.parked", alert_id=failure.alert_id, step=failure.step,
-                          error=failure.error)
+                log.error(
+                    "alert.parked",
+                    alert_id=failure.alert_id,
+                    step=failure.step,
+                    error=failure.error,
+                )
 
 
 class Sweeper:

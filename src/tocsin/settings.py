@@ -43,8 +43,11 @@ class Settings(BaseSettings):
     port: int = Field(9000, ge=0, le=65535, description="Port of the HTTP server; 0 picks one.")
 
     # --- as a client --------------------------------------------------------------------------
-    url: str = Field("", description="Server that commands such as send talk to. Empty: the one "
-        "that runs on the data folder, else http://HOST:PORT.")
+    url: str = Field(
+        "",
+        description="Server that commands such as send talk to. Empty: the one "
+        "that runs on the data folder, else http://HOST:PORT.",
+    )
     key: SecretStr = Field(
         SecretStr(""), description="API key of those commands. Empty: the data folder's first key."
     )
@@ -54,9 +57,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         32 * 1024 * 1024, ge=1024, description="Largest request body, in bytes, decompressed."
     )
-    max_alert_bytes: int = Field(
-        1024 * 1024, ge=256, description="Largest single alert, in bytes."
-    )
+    max_alert_bytes: int = Field(1024 * 1024, ge=256, description="Largest single alert, in bytes.")
     max_depth: int = Field(64, ge=4, le=512, description="Deepest nesting of a JSON alert.")
     max_in_flight: int = Field(
         50_000,

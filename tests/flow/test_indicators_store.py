@@ -19,7 +19,7 @@ from tocsin.model import (
     Tlp,
 )
 from tocsin.ports import IndicatorSource, Resources
-from tocsin.settings import Settings
+from tocsin.settings import load
 from tocsin.store import indicators as module
 from tocsin.store.database import Database
 from tocsin.store.indicators import IndicatorStore
@@ -138,7 +138,7 @@ async def test_the_step_finds_what_was_imported(store: IndicatorStore) -> None:
     source: IndicatorSource = store
     work = build(
         Resources(
-            settings=Settings(indicator_refresh=0.01),
+            settings=load(indicator_refresh=0.01),
             inventory=None,  # type: ignore[arg-type] # the step asks indicators only
             history=None,  # type: ignore[arg-type]
             indicators=source,

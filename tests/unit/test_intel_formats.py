@@ -247,6 +247,7 @@ def test_stix_patterns_give_all_their_alternatives() -> None:
         bundle(
             "[ipv4-addr:value = '192.0.2.1' OR ipv4-addr:value ISSUBSET '198.51.100.0/24']",
             f"[file:hashes.'SHA-256' = '{SHA256}' AND file:hashes.MD5 = '{MD5}']",
+            f"[file:hashes.'SHA-1' = '{'b' * 40}']",
             "[domain-name:value IN ('a.example.com', 'b.example.com')]",
             "[url:value = 'http://example.org/it\\'s'] OR [email-addr:value = 'a@example.net']",
         )
@@ -257,6 +258,7 @@ def test_stix_patterns_give_all_their_alternatives() -> None:
         (CIDR, "198.51.100.0/24"),
         (HASH, SHA256),
         (HASH, MD5),
+        (HASH, "b" * 40),
         (DOMAIN, "a.example.com"),
         (DOMAIN, "b.example.com"),
         (URL, "http://example.org/it's"),

@@ -31,7 +31,7 @@ from tocsin.model import (
     Tlp,
 )
 from tocsin.ports import IndicatorSource, Resources
-from tocsin.settings import Settings
+from tocsin.settings import load
 
 IP, CIDR, DOMAIN = ObservableType.IP, ObservableType.CIDR, ObservableType.DOMAIN
 URL, HASH, EMAIL = ObservableType.URL, ObservableType.HASH, ObservableType.EMAIL
@@ -246,8 +246,11 @@ def test_an_indicator_stops_matching_when_it_expires_even_if_remembered() -> Non
 
 @pytest.mark.parametrize(
     "value",
-    "10.1.2.3 172.16.0.1 192.168.1.1 127.0.0.1 169.254.1.1 224.0.0.251 100.64.0.1 "
-    "255.255.255.255 ::1 fe80::1 fd00::1 ff02::1 203.0.113.5".split(),
+    [
+        *("10.1.2.3", "172.16.0.1", "192.168.1.1", "127.0.0.1", "169.254.1.1", "100.64.0.1"),
+        *("224.0.0.251", "255.255.255.255", "::1", "fe80::1", "fd00::1", "ff02::1"),
+        "203.0.113.5",
+    ],
 )
 def test_own_addresses_are_reported_only_when_an_indicator_matches(value: str) -> None:
     own = ("203.0.113.0/24",)
@@ -358,7 +361,7 @@ def test_without_the_package_there_are_no_lists_and_no_error(tmp_path: Any) -> N
 async def test_the_step_fills_one_sighting_for_each_observable_in_order() -> None:
     work = build(
         Resources(
-            settings=Settings(),
+            settings=load(),
             inventory=None,  # type: ignore[arg-type] # the step asks indicators only
             history=None,  # type: ignore[arg-type]
             indicators=Feed([known(IP, "192.0.2.1")]),

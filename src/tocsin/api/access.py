@@ -2,11 +2,11 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
-from typing import Any
 
 from tocsin.model import KeyScope
 from tocsin.store.accounts import AccountStore, ApiKey

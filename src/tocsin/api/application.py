@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
@@ -26,7 +27,7 @@ ASSETS = "/api/assets"
 
 def create_application(system: System) -> Litestar:
     """The API of a running system; its `state.draining` is set when it should stop."""
-    application = Litestar(
+    return Litestar(
         route_handlers=[
             alerts.router,
             health.health,
@@ -54,7 +55,6 @@ def create_application(system: System) -> Litestar:
         openapi_config=_openapi(),
         logging_config=None,
     )
-    return application
 
 
 @get("/", include_in_schema=False)
@@ -96,9 +96,10 @@ def _measured(application: ASGIApp) -> ASGIApp:
     """Times every request."""
 
     async def measure(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await application(scope, receive, send)
             return
+        method = scope["method"]
         started = time.perf_counter()
         status = 500
 
@@ -111,7 +112,7 @@ def _measured(application: ASGIApp) -> ASGIApp:
         try:
             await application(scope, receive, remember)
         finally:
-            metrics.HTTP_SECONDS.labels(scope["method"], f"{status // 100}xx").observe(
+            metrics.HTTP_SECONDS.labels(method, f"{status // 100}xx").observe(
                 time.perf_counter() - started
             )
 

@@ -43,8 +43,8 @@ async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """All metrics; the balance and the waits are read from the database."""
     system: System = request.app.state.system
     try:
-        counts = await system.store.dossiers.counts()
-        waits = await system.store.dossiers.waits()
+        counts = await system.store.balance.counts()
+        waits = await system.store.balance.waits()
     except TocsinError:
         counts, waits = None, {}
     if counts is not None:

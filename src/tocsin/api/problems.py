@@ -41,8 +41,14 @@ def problem(
     **more: Any,
 ) -> Response[bytes]:
     """One problem document; `more` becomes members of it."""
-    body = {"type": "about:blank", "title": reason.replace("_", " "), "status": status,
-            "reason": reason, "detail": detail, **more}
+    body = {
+        "type": "about:blank",
+        "title": reason.replace("_", " "),
+        "status": status,
+        "reason": reason,
+        "detail": detail,
+        **more,
+    }
     return Response(
         msgspec.json.encode(body), status_code=status, media_type=PROBLEM, headers=headers
     )
@@ -65,8 +71,13 @@ def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[b
     more: dict[str, Any] = {}
     if isinstance(error, ValidationException) and error.extra:
         more["errors"] = error.extra
-    reason = {401: "unauthorized", 403: "forbidden", 404: "not_found",
-              405: "method_not_allowed", 413: "too_large"}.get(error.status_code, "bad_request")
+    reason = {
+        401: "unauthorized",
+        403: "forbidden",
+        404: "not_found",
+        405: "method_not_allowed",
+        413: "too_large",
+    }.get(error.status_code, "bad_request")
     headers = {k: v for k, v in (error.headers or {}).items() if k.lower() == "www-authenticate"}
     return problem(error.status_code, reason, _clean(error.detail), headers=headers, **more)
 

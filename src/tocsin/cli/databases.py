@@ -24,8 +24,11 @@ DatabaseUrl = Annotated[str | None, typer.Option(help="Database URL; default TOC
 def upgrade(database: DatabaseUrl = None) -> None:
     """Bring the database to this version's tables; safe to repeat."""
     before, after = asyncio.run(_upgrade(load(database=database)))
-    typer.echo(f"database: {before or 'empty'} -> {after}" if before != after
-               else f"database: {after}, nothing to do")
+    typer.echo(
+        f"database: {before or 'empty'} -> {after}"
+        if before != after
+        else f"database: {after}, nothing to do"
+    )
 
 
 def doctor(database: DatabaseUrl = None) -> None:
@@ -35,8 +38,9 @@ def doctor(database: DatabaseUrl = None) -> None:
     """
     settings = load(database=database)
     problems = 0
-    typer.echo(f"tocsin {__version__}, Python {sys.version.split()[0]}, "
-               f"SQLite {sqlite3.sqlite_version}")
+    typer.echo(
+        f"tocsin {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
+    )
     try:
         folder = data_folder(settings)
         typer.echo(f"ok    data folder {folder}")
@@ -45,8 +49,11 @@ def doctor(database: DatabaseUrl = None) -> None:
         typer.echo(f"FAIL  {error}")
         problems += 1
     server = running_server(settings)
-    typer.echo(f"ok    server at {server.url} (process {server.pid})" if server
-               else "-     no server runs on this data folder (start one: tocsin up)")
+    typer.echo(
+        f"ok    server at {server.url} (process {server.pid})"
+        if server
+        else "-     no server runs on this data folder (start one: tocsin up)"
+    )
     raise typer.Exit(1 if problems else 0)
 
 
@@ -60,13 +67,15 @@ async def _upgrade(settings: Settings) -> tuple[str | None, str | None]:
 
 async def _examine(settings: Settings) -> int:
     async with open_store(settings) as store:
-        typer.echo(f"ok    database {store.database.url.render_as_string(hide_password=True)} "
-                   f"at revision {await migrate.current(store.database)}")
+        typer.echo(
+            f"ok    database {store.database.url.render_as_string(hide_password=True)} "
+            f"at revision {await migrate.current(store.database)}"
+        )
         return await _report(store)
 
 
 async def _report(store: Store) -> int:
-    counts = await store.dossiers.counts()
+    counts = await store.balance.counts()
     kept = counts.triaged + counts.folded + counts.parked + counts.in_flight
     balanced = counts.received == kept
     typer.echo(
@@ -77,8 +86,10 @@ async def _report(store: Store) -> int:
     if counts.parked:
         typer.echo(f"WARN  {counts.parked} alerts are parked; see GET /api/v1/alerts?status=parked")
     indicators = await store.indicators.count()
-    typer.echo(f"{'ok   ' if indicators else '-    '} intelligence: "
-               f"{sum(indicators.values())} indicators from {len(indicators)} sources")
+    typer.echo(
+        f"{'ok   ' if indicators else '-    '} intelligence: "
+        f"{sum(indicators.values())} indicators from {len(indicators)} sources"
+    )
     keys = await store.accounts.list_keys()
     typer.echo(f"{'ok   ' if keys else '-    '} API keys: {len(keys)}")
     return int(not balanced)

@@ -52,8 +52,10 @@ def _show(dossier: Dossier) -> None:
     console = Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False)
     alert, verdict = dossier.alert, dossier.verdict
     console.print(plain(alert.title if alert else "(not normalised yet)"), style="bold")
-    console.print(f"alert {dossier.alert_id}  source {dossier.source or '-'}  "
-                  f"received {dossier.received_at.isoformat(timespec='seconds')}")
+    console.print(
+        f"alert {dossier.alert_id}  source {dossier.source or '-'}  "
+        f"received {dossier.received_at.isoformat(timespec='seconds')}"
+    )
     if verdict is None:
         console.print("There is no verdict yet.")
         return
@@ -68,8 +70,9 @@ def _show(dossier: Dossier) -> None:
     if dossier.gaps:
         console.print("Not checked:", style="bold")
         for gap in dossier.gaps:
-            console.print(f"  {gap.step}: {plain(gap.subject)} ({gap.reason.value}) "
-                          f"{plain(gap.detail)}")
+            console.print(
+                f"  {gap.step}: {plain(gap.subject)} ({gap.reason.value}) {plain(gap.detail)}"
+            )
     console.print("Recommended:", style="bold")
     for action in sorted(verdict.recommended_actions, key=lambda a: a.priority):
         console.print(f"  {action.priority}. {plain(action.title)} — {plain(action.reason)}")
@@ -85,7 +88,11 @@ def _waterfall(evidence: tuple[Evidence, ...]) -> Table:
         bar = "█" * round(abs(item.weight) / largest * BAR)
         style = "red" if item.weight > 0 else "green" if item.weight < 0 else "dim"
         table.add_row(
-            f"{item.weight:+.2f}", f"{total:+.2f}", bar, plain(item.statement), item.pointer,
+            f"{item.weight:+.2f}",
+            f"{total:+.2f}",
+            bar,
+            plain(item.statement),
+            item.pointer,
             style=style,
         )
     return table

@@ -25,7 +25,7 @@ users_app = typer.Typer(no_args_is_help=True, help="The directory: accounts that
 intel_app = typer.Typer(no_args_is_help=True, help="Threat intelligence: known indicators.")
 
 Files = Annotated[
-    list[str], typer.Argument(metavar="FILE...", help="Files or globs; - is standard input.")
+    list[str], typer.Argument(metavar="FILE", help="Files or globs; - is standard input.")
 ]
 Maps = Annotated[
     list[str] | None,

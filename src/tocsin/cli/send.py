@@ -58,8 +58,7 @@ def send(
     """
     settings = load(url=url, key=key)
     tally = asyncio.run(_send(settings, files.expand(file), source, batch, patience, restart))
-    typer.echo(f"accepted {tally.accepted}, duplicates {tally.duplicates}, "
-               f"refused {tally.refused}")
+    typer.echo(f"accepted {tally.accepted}, duplicates {tally.duplicates}, refused {tally.refused}")
     for error in tally.errors[:SHOWN_ERRORS]:
         typer.echo(plain(error), err=True)
     if len(tally.errors) > SHOWN_ERRORS:
@@ -106,7 +105,7 @@ async def _send_file(
     while window := list(islice(portions, ABREAST)):
         replies = await asyncio.gather(*(_post(client, path, portion) for portion in window))
         for portion, reply in zip(window, replies, strict=True):
-            _count(f"{name}: alert", done, portion, reply, tally)
+            _count(f"{name}: alert", done, reply, tally)
             done += len(portion)
             bar.advance(task, len(portion))
         mark.write(done)
@@ -135,9 +134,7 @@ def _portions(records: Iterator[files.Record], batch: int) -> Iterator[list[file
         yield portion
 
 
-def _count(
-    label: str, start: int, portion: list[files.Record], reply: Reply, tally: Tally
-) -> None:
+def _count(label: str, start: int, reply: Reply, tally: Tally) -> None:
     try:
         answer: dict[str, Any] = msgspec.json.decode(reply.body)
     except msgspec.DecodeError:

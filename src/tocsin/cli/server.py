@@ -74,7 +74,7 @@ async def serve(
                 server_header=False,
             )
         )
-        task = asyncio.create_task(server.serve([listener]))  # noqa: RUF006  # awaited below
+        task = asyncio.create_task(server.serve([listener]))  # awaited below
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
         started(system)

@@ -51,8 +51,15 @@ def up(
         listener = bind(settings)
         secret = asyncio.run(_first_key(settings))
         try:
-            uvloop.run(serve(settings, listener, lambda system: _welcome(system, listener_url(
-                settings, listener.getsockname()[1]), secret)))
+            uvloop.run(
+                serve(
+                    settings,
+                    listener,
+                    lambda system: _welcome(
+                        system, listener_url(settings, listener.getsockname()[1]), secret
+                    ),
+                )
+            )
         finally:
             folder.forget_server(settings)
 
@@ -89,7 +96,8 @@ def _welcome(system: System, url: str, secret: str | None) -> None:
 
 def _print_welcome(settings: Settings, url: str, secret: str | None) -> None:
     key = secret or "YOUR-KEY"
-    typer.echo(f"""
+    typer.echo(
+        f"""
 Tocsin runs at {url}
   documentation   {url}/api
   health          {url}/health
@@ -102,7 +110,8 @@ Send an alert:
 "destination_ip":"198.51.100.7"}}'
 
 The key stands in {settings.data / folder.FIRST_KEY}; more keys: tocsin key create NAME
-""".rstrip())
+""".rstrip()
+    )
 
 
 async def _first_key(settings: Settings) -> str | None:
@@ -134,12 +143,17 @@ def _start_behind(settings: Settings) -> None:
     running = folder.running_server(settings)
     if running is None:
         arguments = [
-            "--host", settings.host, "--port", str(settings.port), "--data", str(settings.data),
+            "--host",
+            settings.host,
+            "--port",
+            str(settings.port),
+            "--data",
+            str(settings.data),
         ]
         if settings.database:
             arguments += ["--database", settings.database]
         log = (settings.data / folder.LOG).open("ab")
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603  # our own program
             [sys.executable, "-m", "tocsin", "up", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -148,8 +162,10 @@ def _start_behind(settings: Settings) -> None:
         )
         running = _wait_for(settings, process)
     _print_welcome(settings, running.url, folder.first_key(settings))
-    typer.echo(f"\nIts log is {settings.data / folder.LOG}; stop it with: tocsin down "
-               f"--data {settings.data}")
+    typer.echo(
+        f"\nIts log is {settings.data / folder.LOG}; stop it with: tocsin down "
+        f"--data {settings.data}"
+    )
 
 
 def _wait_for(settings: Settings, process: "subprocess.Popen[bytes]") -> folder.Server:

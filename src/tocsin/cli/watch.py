@@ -13,7 +13,7 @@ from rich.table import Table
 from tocsin.app import Store, open_store
 from tocsin.cli.look import LEVEL_STYLE, plain
 from tocsin.settings import Settings, load
-from tocsin.store.dossiers import Counts
+from tocsin.store.balance import Counts
 from tocsin.store.queries import AlertSummary
 
 
@@ -46,12 +46,13 @@ async def _watch(settings: Settings, rows: int, every: float, once: bool) -> Non
 
 
 async def _look(store: Store, rows: int) -> Table:
-    return _table(await store.queries.newest(rows), await store.dossiers.counts())
+    return _table(await store.queries.newest(rows), await store.balance.counts())
 
 
 def _table(alerts: Sequence[AlertSummary], counts: Counts) -> Table:
-    table = Table("received", "risk", "verdict", "source", "host", "user", "title", "alert",
-                  box=None)
+    table = Table(
+        "received", "risk", "verdict", "source", "host", "user", "title", "alert", box=None
+    )
     table.title = (
         f"{counts.received} received, {counts.triaged} triaged, {counts.folded} folded, "
         f"{counts.parked} parked, {counts.in_flight} in flight"

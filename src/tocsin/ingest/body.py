@@ -34,8 +34,13 @@ class BodyKind(Enum):
     def of(cls, content_type: str) -> "BodyKind":
         """The kind for a Content-Type header; anything unknown is `AUTO`."""
         media = content_type.partition(";")[0].strip().lower()
-        if media in ("application/x-ndjson", "application/ndjson", "application/jsonl",
-                     "application/json-lines", "application/x-jsonlines"):
+        if media in (
+            "application/x-ndjson",
+            "application/ndjson",
+            "application/jsonl",
+            "application/json-lines",
+            "application/x-jsonlines",
+        ):
             return cls.NDJSON
         if media == "text/plain":
             return cls.TEXT

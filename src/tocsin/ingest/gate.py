@@ -107,7 +107,7 @@ class Gate:
         except Unavailable as error:
             self._refuse(group, error)
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the edge: each sender gets its own answer
             await self._commit_alone(group, error)
             return
         start = 0

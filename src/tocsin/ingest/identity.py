@@ -25,9 +25,7 @@ def new_alert_id() -> str:
 
 def content_digest(canonical: bytes, source: str | None) -> bytes:
     """16 bytes that stand for an alert's content and the source it was sent for."""
-    return blake2b(
-        canonical, digest_size=KEY_BYTES, key=(source or "").encode()[:64]
-    ).digest()
+    return blake2b(canonical, digest_size=KEY_BYTES, key=(source or "").encode()[:64]).digest()
 
 
 def chosen_key(alert_id: str) -> bytes:

@@ -21,16 +21,16 @@ PRIVATE_TLDS = frozenset(
 DEFAULT_PORTS = {"http": "80", "https": "443", "ftp": "21", "ws": "80", "wss": "443"}
 
 _DOT = re.compile(
-    r"\s?(?:\[\s?(?:\.|dot)\s?\]|\(\s?(?:\.|dot)\s?\)|\{\s?(?:\.|dot)\s?\}|\\\.)\s?", re.I
+    r"\s?(?:\[\s?(?:\.|dot)\s?\]|\(\s?(?:\.|dot)\s?\)|\{\s?(?:\.|dot)\s?\}|\\\.)\s?", re.IGNORECASE
 )
-_AT = re.compile(r"\s?(?:\[\s?(?:@|at)\s?\]|\(\s?(?:@|at)\s?\)|\{\s?(?:@|at)\s?\})\s?", re.I)
-_COLON = re.compile(r"\[:\]|\[://\]|\[:(?=//)", re.I)
-_SCHEME = re.compile(r"^h(?:xx|\*\*|tt|xt|tx)p(s?)(?=\s?:|__|\[)", re.I)
-_FANGS = re.compile(r"[\[({\\]|^h[x*]", re.I)
+_AT = re.compile(r"\s?(?:\[\s?(?:@|at)\s?\]|\(\s?(?:@|at)\s?\)|\{\s?(?:@|at)\s?\})\s?", re.IGNORECASE)
+_COLON = re.compile(r"\[:\]|\[://\]|\[:(?=//)", re.IGNORECASE)
+_SCHEME = re.compile(r"^h(?:xx|\*\*|tt|xt|tx)p(s?)(?=\s?:|__|\[)", re.IGNORECASE)
+_FANGS = re.compile(r"[\[({\\]|^h[x*]", re.IGNORECASE)
 _IPV4 = re.compile(r"(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}", re.ASCII)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
-_URL = re.compile(r"([a-z][a-z0-9+.-]{1,19}):(?://|/\\|\\\\)([^/?#\\]*)(.*)", re.I | re.S)
+_URL = re.compile(r"([a-z][a-z0-9+.-]{1,19}):(?://|/\\|\\\\)([^/?#\\]*)(.*)", re.IGNORECASE | re.DOTALL)
 _LOCAL_PART = re.compile(r"[^\s@<>(),;:\\\"\[\]\x00-\x1f\x7f]{1,64}")
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\"<>\ud800-\udfff]")
 

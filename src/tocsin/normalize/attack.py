@@ -59,7 +59,7 @@ def tactic_ids(value: object) -> tuple[str, ...]:
 def _texts(value: object, depth: int = 0) -> Iterator[str]:
     if isinstance(value, str):
         yield value[:1024]
-    elif depth > 3:  # noqa: PLR2004 - vendors nest tactics and techniques three deep at most
+    elif depth > 3:
         return
     elif isinstance(value, list | tuple):
         for item in value[:MAX_IDS]:

@@ -123,7 +123,7 @@ def _mac(value: Any, _notes: list[str]) -> str | None:
         int(digits, 16)
     except ValueError:
         digits = ""
-    if len(digits) != 12:  # noqa: PLR2004
+    if len(digits) != 12:
         raise DecodeError("not a MAC address")
     return "-".join(digits[index : index + 2] for index in range(0, 12, 2))
 
@@ -144,7 +144,7 @@ def _whole(limit: int, what: str) -> Cast:
 
 
 def _parse_whole(text: str) -> int | None:
-    if len(text) > 40 or not text.isascii():  # noqa: PLR2004 - far beyond 64 bits
+    if len(text) > 40 or not text.isascii():
         return None
     try:
         if text[:2] in {"0x", "0X"}:
@@ -228,27 +228,18 @@ def _time(value: Any, _notes: list[str]) -> Any:
 
 _PORT = _whole(65_535, "port")
 _COUNT = _whole(MAX_COUNT, "number")
-_NAMES = (
-    "event.kind event.id event.module event.provider event.category event.type event.action rule.id "
-    "rule.name rule.category rule.reference rule.level host.name host.id host.os user.name user.domain "
-    "user.id user.email process.name process.executable process.parent.name process.parent.executable "
-    "file.name file.path dns.type email.sender email.message_id http.method "
-    "registry.path registry.value cloud.provider cloud.account cloud.region cloud.service cloud.instance"
-).split()
-_LONG = "description process.command_line process.parent.command_line".split()
+_NAMES = ["event.kind", "event.id", "event.module", "event.provider", "event.category", "event.type", "event.action", "rule.id", "rule.name", "rule.category", "rule.reference", "rule.level", "host.name", "host.id", "host.os", "user.name", "user.domain", "user.id", "user.email", "process.name", "process.executable", "process.parent.name", "process.parent.executable", "file.name", "file.path", "dns.type", "email.sender", "email.message_id", "http.method", "registry.path", "registry.value", "cloud.provider", "cloud.account", "cloud.region", "cloud.service", "cloud.instance"]
+_LONG = ["description", "process.command_line", "process.parent.command_line"]
 
 CASTS: Mapping[str, Cast] = MappingProxyType(
     {name: _text(name, NAME) for name in _NAMES}
     | {name: _text(name, LONG) for name in _LONG}
     | {name: _text(name, URL) for name in ("url", "http.user_agent", "http.referrer", "email.subject")}
-    | {name: _ip for name in ("source.ip", "destination.ip", "host.ip")}
-    | {name: _PORT for name in ("source.port", "destination.port")}
-    | {name: _mac for name in ("source.mac", "destination.mac")}
+    | dict.fromkeys(("source.ip", "destination.ip", "host.ip"), _ip)
+    | dict.fromkeys(("source.port", "destination.port"), _PORT)
+    | dict.fromkeys(("source.mac", "destination.mac"), _mac)
     | {name: _domain(name) for name in ("source.domain", "destination.domain", "dns.question")}
-    | {
-        name: _COUNT
-        for name in ("source.bytes", "destination.bytes", "network.bytes", "event.count", "process.pid")
-    }
+    | dict.fromkeys(("source.bytes", "destination.bytes", "network.bytes", "event.count", "process.pid"), _COUNT)
     | {
         "title": _text("title", TITLE),
         "process.parent.pid": _COUNT,

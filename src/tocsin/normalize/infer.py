@@ -101,7 +101,7 @@ def _read(field: str, raw: Any, draft: Draft) -> Any:
         text = clean_text(raw)
         if text is None or " " in text or ip_address(text) is not None:
             raise DecodeError("not a name")
-    elif field == "http.user_agent" and len(str(raw)) < 4:  # noqa: PLR2004
+    elif field == "http.user_agent" and len(str(raw)) < 4:
         raise DecodeError("not a user agent")
     elif field == "event.outcome":
         outcome = CASTS[field](raw, draft.notes)
@@ -120,7 +120,7 @@ def _take_shapes(leaves: list[Leaf], draft: Draft, used: set[str]) -> None:
     related_hash: list[str] = []
     for leaf in leaves:
         value = leaf.value
-        if type(value) is not str or not 3 < len(value) < 160 or leaf.path in used:  # noqa: PLR2004
+        if type(value) is not str or not 3 < len(value) < 160 or leaf.path in used:
             continue
         address = ip_address(value) if value[:1].isalnum() or value[0] == ":" else None
         if address is not None:
@@ -196,7 +196,7 @@ def _walk(
 
 def _pair(node: dict[str, Any]) -> tuple[str, Any] | None:
     """The name and value of `{"Key": "target_name", "ValueString": "…"}` and its relatives."""
-    if len(node) > 4:  # noqa: PLR2004 - larger objects are records, not pairs
+    if len(node) > 4:
         return None
     name = next((node[key] for key in NAME_KEYS if isinstance(node.get(key), str)), None)
     value = next((node[key] for key in VALUE_KEYS if node.get(key) not in (None, "")), None)

@@ -24,10 +24,7 @@ Mention = tuple[ObservableType, str]
 
 # Top-level domains that are far more often the end of a file name or of a member in code.
 FILE_ENDINGS = frozenset(
-    "app bat bin cab cc cfg cmd cpl csv dat db dll dmp doc docm docx drv evtx exe gz hta htm html "
-    "inf ini iso jar jpg js jse json key lnk log lua md mov msc msi name o ocx pdb pdf php pl png "
-    "ppt ps ps1 psd1 psm1 py rar reg rs rtf scr sh so sql sys tar tmp ts txt url vb vbe vbs ws wsf "
-    "xls xlsm xlsx xml yaml yml zip".split()
+    ["app", "bat", "bin", "cab", "cc", "cfg", "cmd", "cpl", "csv", "dat", "db", "dll", "dmp", "doc", "docm", "docx", "drv", "evtx", "exe", "gz", "hta", "htm", "html", "inf", "ini", "iso", "jar", "jpg", "js", "jse", "json", "key", "lnk", "log", "lua", "md", "mov", "msc", "msi", "name", "o", "ocx", "pdb", "pdf", "php", "pl", "png", "ppt", "ps", "ps1", "psd1", "psm1", "py", "rar", "reg", "rs", "rtf", "scr", "sh", "so", "sql", "sys", "tar", "tmp", "ts", "txt", "url", "vb", "vbe", "vbs", "ws", "wsf", "xls", "xlsm", "xlsx", "xml", "yaml", "yml", "zip"]
 )
 ONLY_INTERNAL = frozenset({"local", "lan", "internal", "intranet", "corp", "home", "localdomain"})
 
@@ -76,10 +73,10 @@ def _scan(text: str) -> tuple[Mention, ...]:
             _take_dotted(text, hit, found)
             if len(found) >= MAX_MENTIONS:
                 break
-    if "::" in text or text.count(":") > 3:  # noqa: PLR2004 - an IPv6 address has more colons
+    if "::" in text or text.count(":") > 3:
         for hit in _IPV6.finditer(text):
             address = ip_address(hit.group())
-            if address is not None and len(address) > 4:  # noqa: PLR2004 - not `::` or `::1`
+            if address is not None and len(address) > 4:
                 found[ObservableType.IP, address] = None
     for hit in _HEX.finditer(text):
         value = hash_value(hit.group())
@@ -118,7 +115,7 @@ def _take_email(text: str, found: dict[Mention, None]) -> str:
 def _take_dotted(text: str, hit: re.Match[str], found: dict[Mention, None]) -> None:
     token, start, end = hit.group(), hit.start(), hit.end()
     before = text[max(0, start - 12) : start]
-    if token[0].isdigit() and token.count(".") == 3 and token[-1].isdigit():  # noqa: PLR2004
+    if token[0].isdigit() and token.count(".") == 3 and token[-1].isdigit():
         address = ip_address(token)
         if address is not None and not _is_version(token, before):
             found[ObservableType.IP, address] = None

@@ -23,9 +23,9 @@ def compile_path(path: str) -> Pick:
         return lambda document: walk(document, names)
     if len(names) == 1:
         return _one(names[0])
-    if len(names) == 2:  # noqa: PLR2004
+    if len(names) == 2:
         return _two(names)
-    if len(names) == 3:  # noqa: PLR2004
+    if len(names) == 3:
         return _three(names)
     return _many(names)
 

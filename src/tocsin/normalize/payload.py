@@ -51,7 +51,7 @@ def unwrapped(document: dict[str, Any], depth: int = 0) -> Iterator[dict[str, An
 
 def unflattened(document: dict[str, Any]) -> dict[str, Any] | None:
     """A document whose keys are dotted paths (`alert.signature`) as nested objects, or None."""
-    if sum("." in name for name in document) < 2:  # noqa: PLR2004 - one is a coincidence
+    if sum("." in name for name in document) < 2:
         return None
     nested: dict[str, Any] = {}
     for name, value in document.items():
@@ -69,7 +69,7 @@ def unflattened(document: dict[str, Any]) -> dict[str, Any] | None:
 
 def camel_keys(node: Any, depth: int = 0) -> Any:
     """A copy whose keys begin with a lower-case letter: `Service.Action` as `service.action`."""
-    if depth > 64:  # noqa: PLR2004
+    if depth > 64:
         return node
     if isinstance(node, dict):
         return {

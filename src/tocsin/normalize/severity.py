@@ -34,7 +34,7 @@ def severity_of(value: object) -> Severity | None:
         text = value.strip().lower()
         if (level := WORDS.get(text)) is not None:
             return level
-        if len(text) > 64:  # noqa: PLR2004 - prose, not a level
+        if len(text) > 64:
             return None
         try:
             return _from_number(float(text))

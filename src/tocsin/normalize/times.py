@@ -93,7 +93,7 @@ def _parse_text(text: str, received_at: datetime) -> Moment | None:
     if not text or len(text) > MAX_LENGTH or not text.isascii():
         return None
     number = _NUMBER.fullmatch(text)
-    if number is not None and not (len(text) == 14 and text[:2] in {"19", "20"}):  # noqa: PLR2004
+    if number is not None and not (len(text) == 14 and text[:2] in {"19", "20"}):
         return _from_number_text(text)
     for form in _FORMS:
         match = form.fullmatch(text)
@@ -104,12 +104,12 @@ def _parse_text(text: str, received_at: datetime) -> Moment | None:
 
 def _from_number_text(text: str) -> Moment | None:
     if text.isdigit():
-        if len(text) == 8 and text[:2] in {"19", "20"}:  # noqa: PLR2004 - a compact date
+        if len(text) == 8 and text[:2] in {"19", "20"}:
             try:
                 return Moment(datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC), "zone")
             except ValueError:
                 return None
-        return _from_number(int(text)) if len(text) <= 20 else None  # noqa: PLR2004
+        return _from_number(int(text)) if len(text) <= 20 else None
     try:
         return _from_number(float(text))
     except (ValueError, OverflowError):
@@ -144,7 +144,7 @@ def _from_match(match: re.Match[str], received_at: datetime) -> Moment | None:
     if half := part.get("half"):
         hour = hour % 12 + (12 if half in "pP" else 0)
     second = int(part.get("second") or 0)
-    leap = second == 60  # noqa: PLR2004 - a leap second is the next minute's first
+    leap = second == 60
     micro = int((part.get("fraction") or "0").ljust(6, "0")[:6])
     year_text = part.get("year") or part.get("late_year")
     try:
@@ -152,7 +152,7 @@ def _from_match(match: re.Match[str], received_at: datetime) -> Moment | None:
         if year_text is None:
             time = _without_year(month, day, clock, zone, received_at)
         else:
-            year = int(year_text) + (2000 if len(year_text) == 2 else 0)  # noqa: PLR2004
+            year = int(year_text) + (2000 if len(year_text) == 2 else 0)
             time = datetime(year, month, day, *clock, tzinfo=zone)
         if leap:
             time += timedelta(seconds=1)
@@ -169,7 +169,7 @@ def _month_and_day(part: dict[str, str | None]) -> tuple[int, int]:
     if first := part.get("first"):
         one, two = int(first), int(part["second_number"] or 0)
         # A dot is used where the day comes first; a slash means month first unless it cannot be.
-        return (two, one) if one > 12 or (part["mark"] == "." and two <= 12) else (one, two)  # noqa: PLR2004
+        return (two, one) if one > 12 or (part["mark"] == "." and two <= 12) else (one, two)
     return int(part["month"] or 0), int(part["day"] or 0)
 
 
@@ -203,9 +203,9 @@ def _zone(text: str | None) -> tuple[timezone, bool]:
     if not offset:
         return UTC, False
     digits = "".join(character for character in offset if character.isdigit())
-    if len(digits) <= 2:  # noqa: PLR2004 - hours only
+    if len(digits) <= 2:
         digits = f"{digits.zfill(2)}00"
-    digits = digits.zfill(4) if len(digits) == 3 else digits  # noqa: PLR2004
+    digits = digits.zfill(4) if len(digits) == 3 else digits
     total = timedelta(
         hours=int(digits[:2]), minutes=int(digits[2:4]), seconds=int(digits[4:6] or 0)
     )

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, make_url
 
 CHUNKS = (50, 10, 1)
 IN_LIMIT = 500
@@ -79,9 +79,7 @@ class BulkUpdate:
             named = {name: f"column{i}" for i, name in enumerate((self._key, *self._columns), 1)}
             alias, cast = "v", {name: f"v.{named[name]}" for name in named}
         else:
-            from sqlalchemy.dialects import postgresql
-
-            dialect = postgresql.dialect()
+            dialect = make_url("postgresql+psycopg://").get_dialect()()
             names = (self._key, *self._columns)
             alias = f"v ({', '.join(names)})"
             cast = {

@@ -16,13 +16,12 @@ from sqlalchemy.engine import Connection
 from tocsin.model import AlertStatus, Dossier
 from tocsin.ports import Accepted, NewAlert
 from tocsin.store import history, reading, rows, statements
-from tocsin.store.bulk import IN_LIMIT, mark_of, marks
+from tocsin.store.bulk import mark_of, marks
 from tocsin.store.database import Database
 from tocsin.store.tables import (
     alert_keys,
     alert_work,
     alerts,
-    pipeline_counts,
 )
 from tocsin.store.types import instant_text
 
@@ -36,17 +35,6 @@ class Failure:
     alert_id: str
     step: str
     error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """The balance: `received = triaged + folded + parked + in_flight` (closed ones stay triaged)."""
-
-    received: int
-    triaged: int
-    folded: int
-    parked: int
-    in_flight: int
 
 
 class DossierStore:
@@ -108,14 +96,14 @@ class DossierStore:
         self._count(connection, received=len(fresh))
         if len(fresh) == len(new):
             return [Accepted(alert.alert_id) for alert in new]
-        stored = _keys(connection, [a.key for a in new if a.key not in taken])
+        stored = reading.stored_keys(connection, [a.key for a in new if a.key not in taken])
         mine = {id(alert) for alert in fresh}
         return [_answer(alert, stored.get(alert.key), id(alert) in mine) for alert in new]
 
     def _taken(self, connection: Connection, fresh: Sequence[NewAlert]) -> set[bytes]:
         """Keys of alerts whose chosen id is one that Tocsin gave to another alert."""
         chosen = {a.alert_id: a.key for a in fresh if a.alert_id != a.fallback_id}
-        taken = {chosen[found] for found in _existing(connection, list(chosen))}
+        taken = {chosen[found] for found in reading.existing(connection, list(chosen))}
         if taken:
             connection.execute(sa.delete(alert_keys).where(alert_keys.c.key.in_(taken)))
         return taken
@@ -355,32 +343,6 @@ class DossierStore:
         free = change.values(lease_owner=None, lease_until=0.0)
         await self._database.write(lambda c: c.execute(free).rowcount, durable=False)
 
-    async def waits(self) -> dict[str, tuple[int, float]]:
-        """By step: how many alerts wait for it, and since when the oldest does (epoch seconds)."""
-        query = (
-            sa.select(alert_work.c.step, sa.func.count(), sa.func.min(alert_work.c.since))
-            .where(alert_work.c.parked_at.is_(None))
-            .group_by(alert_work.c.step)
-        )
-        return await self._database.read(
-            lambda c: {row[0]: (int(row[1]), float(row[2])) for row in c.execute(query)}
-        )
-
-    async def counts(self) -> Counts:
-        """The balance, from counters that the same transactions keep."""
-
-        def query(connection: Connection) -> Counts:
-            counted = sa.select(pipeline_counts.c.name, sa.func.sum(pipeline_counts.c.count))
-            found = dict(
-                connection.execute(counted.group_by(pipeline_counts.c.name)).tuples().all()
-            )
-            waiting = sa.select(sa.func.count()).select_from(alert_work)
-            flying = connection.execute(waiting.where(alert_work.c.parked_at.is_(None))).scalar()
-            names = ("received", "triaged", "folded", "parked")
-            return Counts(*(int(found.get(name, 0)) for name in names), int(flying or 0))
-
-        return await self._database.read(query)
-
     def _count(self, connection: Connection, **counts: int) -> None:
         changed = [(self._writer, name, count) for name, count in counts.items() if count]
         statements.add_count(connection, changed)
@@ -392,24 +354,6 @@ def _answer(alert: NewAlert, stored: tuple[str, bytes] | None, fresh: bool) -> A
     if stored is None or stored[1] != alert.digest:
         return None
     return Accepted(stored[0], duplicate=True)
-
-
-def _keys(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, tuple[str, bytes]]:
-    found: dict[bytes, tuple[str, bytes]] = {}
-    for start in range(0, len(keys), IN_LIMIT):
-        part = keys[start : start + IN_LIMIT]
-        for row in connection.execute(sa.select(alert_keys).where(alert_keys.c.key.in_(part))):
-            found[bytes(row.key)] = (row.alert_id, bytes(row.digest))
-    return found
-
-
-def _existing(connection: Connection, ids: Sequence[str]) -> list[str]:
-    found: list[str] = []
-    for start in range(0, len(ids), IN_LIMIT):
-        part = ids[start : start + IN_LIMIT]
-        query = sa.select(alerts.c.alert_id).where(alerts.c.alert_id.in_(part))
-        found.extend(connection.execute(query).scalars())
-    return found
 
 
 def _set_status(connection: Connection, ids: Sequence[str], status: AlertStatus) -> None:

@@ -10,11 +10,11 @@ from sqlalchemy.engine import Connection, Row
 
 from tocsin.model import Indicator, ObservableType, ThreatLevel, Tlp
 from tocsin.store.bulk import BulkInsert
-from tocsin.store.database import Database, upsert
+from tocsin.store.database import Database
 from tocsin.store.tables import indicator_state, indicators
 from tocsin.store.types import instant_text
 
-PAGE = 5000
+PAGE = 2000
 """Rows of one chunk of a scan: some 20 ms of work for a reading thread."""
 
 _KEY = ("type", "value", "source")
@@ -29,6 +29,12 @@ _write = BulkInsert(
 )
 Stamp = Callable[[datetime], Any]
 _tags = msgspec.json.Decoder(tuple[str, ...])
+_count_up = BulkInsert(
+    indicator_state,
+    ("id", "version"),
+    key=("id",),
+    update={"version": "indicator_state.version + 1"},
+)
 
 
 class IndicatorStore:
@@ -45,19 +51,19 @@ class IndicatorStore:
         return await self._database.read(_version)
 
     async def scan(self, now: datetime) -> AsyncIterator[Sequence[Indicator]]:
-        """All indicators that have not expired at `now`, in chunks of 5,000 in order of their key.
+        """All indicators that have not expired at `now`, in chunks of 2,000 in order of their key.
 
         Each chunk is a transaction of its own, so a long scan holds nothing up. What changes behind
         the scan's back changes the version, and is found by the next one.
         """
         after: tuple[str, str, str] | None = None
         while True:
-            rows = await self._database.read(_page(now, after))
-            if rows:
-                yield [_indicator(row) for row in rows]
-            if len(rows) < PAGE:
+            chunk = await self._database.read(_page(now, after))
+            if chunk:
+                yield chunk
+            if len(chunk) < PAGE:
                 return
-            after = (rows[-1].type, rows[-1].value, rows[-1].source)
+            after = (chunk[-1].type.value, chunk[-1].value, chunk[-1].source)
 
     async def upsert(self, changes: Sequence[Indicator]) -> int:
         """Store indicators; those whose type, value and source are stored are updated.
@@ -74,7 +80,7 @@ class IndicatorStore:
             stamp = instant_text if connection.dialect.name == "sqlite" else _unchanged
             # In the order of the key, so that two imports at once cannot lock each other out.
             _write(connection, [_row(latest[key], now, stamp) for key in sorted(latest)])
-            _advance(connection)
+            _count_up(connection, [(_STATE_ID, 1)])
             return len(latest)
 
         return await self._database.write(change)
@@ -87,7 +93,7 @@ class IndicatorStore:
                 sa.delete(indicators).where(indicators.c.source == source)
             ).rowcount
             if deleted:
-                _advance(connection)
+                _count_up(connection, [(_STATE_ID, 1)])
             return deleted
 
         return await self._database.write(change)
@@ -113,25 +119,9 @@ def _version(connection: Connection) -> int:
     return int(found or 0)
 
 
-def _advance(connection: Connection) -> None:
-    """Count the version up; the first change makes the row."""
-    state = indicator_state.c
-    changed = connection.execute(
-        sa.update(indicator_state).where(state.id == _STATE_ID).values(version=state.version + 1)
-    )
-    if not changed.rowcount:
-        upsert(
-            connection,
-            indicator_state,
-            [{"id": _STATE_ID, "version": 1}],
-            key=("id",),
-            update=("version",),
-        )
-
-
 def _page(
     now: datetime, after: tuple[str, str, str] | None
-) -> Callable[[Connection], Sequence[Row[Any]]]:
+) -> Callable[[Connection], list[Indicator]]:
     columns = indicators.c
     query = (
         sa.select(indicators)
@@ -142,7 +132,7 @@ def _page(
     if after is not None:
         key = sa.tuple_(columns.type, columns.value, columns.source)
         query = query.where(key > sa.tuple_(*(sa.literal(part) for part in after)))
-    return lambda connection: connection.execute(query).all()
+    return lambda connection: [_indicator(row) for row in connection.execute(query)]
 
 
 def _row(item: Indicator, now: datetime, stamp: Stamp) -> tuple[Any, ...]:

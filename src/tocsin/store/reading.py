@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from tocsin.model import Dossier
 from tocsin.store import rows
 from tocsin.store.bulk import IN_LIMIT, mark_of, marks
-from tocsin.store.tables import alert_context, threat_intel, triage_results
+from tocsin.store.tables import alert_context, alert_keys, alerts, threat_intel, triage_results
 
 
 def load(connection: Connection, ids: Sequence[str], filled: Sequence[str]) -> list[Dossier]:
@@ -98,3 +98,23 @@ def _intel(connection: Connection, dossiers: Sequence[Dossier]) -> dict[tuple[st
 
 def _instant(value: Any) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def stored_keys(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, tuple[str, bytes]]:
+    """The alert ids and digests that these keys belong to."""
+    found: dict[bytes, tuple[str, bytes]] = {}
+    for start in range(0, len(keys), IN_LIMIT):
+        part = keys[start : start + IN_LIMIT]
+        for row in connection.execute(sa.select(alert_keys).where(alert_keys.c.key.in_(part))):
+            found[bytes(row.key)] = (row.alert_id, bytes(row.digest))
+    return found
+
+
+def existing(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Those of these alert ids that are stored."""
+    found: list[str] = []
+    for start in range(0, len(ids), IN_LIMIT):
+        part = ids[start : start + IN_LIMIT]
+        query = sa.select(alerts.c.alert_id).where(alerts.c.alert_id.in_(part))
+        found.extend(connection.execute(query).scalars())
+    return found

@@ -22,7 +22,7 @@ metadata = sa.MetaData(
 )
 
 
-# --- the alert and what the pipeline found ----------------------------------------------------
+# --- the alert and what the pipeline found ----------------------------------------
 
 alerts = sa.Table(
     "alerts",
@@ -166,7 +166,7 @@ pipeline_counts = sa.Table(
     sa.Column("count", sa.BigInteger, nullable=False),
 )
 
-# --- what context and intelligence ask -----------------------------------------------------------
+# --- what context and intelligence ask ----------------------------------------
 
 assets = sa.Table(
     "assets",
@@ -235,7 +235,7 @@ indicator_state = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False),
 )
 
-# --- what people decide, and what follows ----------------------------------------------------------
+# --- what people decide, and what follows ----------------------------------------
 
 dispositions = sa.Table(
     "dispositions",
@@ -283,7 +283,7 @@ remediation_actions = sa.Table(
     one_of("status", model.RemediationStatus),
 )
 
-# --- access and audit --------------------------------------------------------------------------------
+# --- access and audit ----------------------------------------
 
 api_keys = sa.Table(
     "api_keys",

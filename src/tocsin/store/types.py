@@ -17,16 +17,19 @@ class Instant(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        """The column of this database."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
         return dialect.type_descriptor(sa.String(27))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """What the driver gets."""
         if value is None or dialect.name == "postgresql":
             return value
         return instant_text(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """What the driver gave, with its zone."""
         if value is None or isinstance(value, datetime):
             return value
         return datetime.fromisoformat(value)
@@ -48,7 +51,7 @@ class _JsonAsText(sa.types.UserDefinedType[str]):
     def get_col_spec(self, **_: Any) -> str:
         return "JSON"
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002
         def as_text(value: Any) -> Any:
             return value if value is None or isinstance(value, str) else json.dumps(value)
 

@@ -1,4 +1,4 @@
-"""The verdict in plain sentences, joined from the evidence; alert text is data, never a template."""
+"""The verdict in plain sentences, joined from the evidence; alert text is never a template."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

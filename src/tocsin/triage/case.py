@@ -196,8 +196,7 @@ class Case:
     def unknown_to_directory(self) -> bool:
         """The directory was asked for the account and has no record of it."""
         return "user" in self.gap_subjects and any(
-            gap.subject == "user" and gap.reason is GapReason.NOT_FOUND
-            for gap in self.dossier.gaps
+            gap.subject == "user" and gap.reason is GapReason.NOT_FOUND for gap in self.dossier.gaps
         )
 
     def on_alert(

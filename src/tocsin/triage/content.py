@@ -15,17 +15,9 @@ _DOUBLE = re.compile(
 )
 _PROGRAM = re.compile(r"\.(?:exe|dll|scr|com|pif|bat|cmd|jse?|vb[se]|hta|ps1|lnk|jar|wsf)")
 _SCRIPT = re.compile(r"\.(?:hta|jse|vb[se]|wsf|scr|pif|lnk|iso|ps1)")
-_TEMPORARY = (
-    "\\temp\\",
-    "\\tmp\\",
-    "/tmp/",
-    "/dev/shm/",
-    "\\appdata\\local\\temp",
-    "\\downloads\\",
-    "\\users\\public\\",
-    "\\programdata\\",
-    "$recycle.bin",
-    "/var/tmp/",
+_TEMPORARY = re.compile(
+    r"\\te?mp\\|\\appdata\\local\\temp|\\downloads\\|\\users\\public\\|\\programdata\\"
+    r"|\$recycle\.bin|/(?:var/)?tmp/|/dev/shm/"
 )
 _EXPLOIT = re.compile(
     r"\.\./\.\.|\.\.%2f|%2e%2e|union[\s+%20/*]{1,12}(?:all[\s+%20/*]{1,12})?select|\$\{jndi:"
@@ -75,7 +67,7 @@ def _file(case: Case, path: str, value: str, found: list[Evidence]) -> None:
         ("double_extension", _DOUBLE.search(text), "pretends to be a document", "T1036.007"),
         (
             "temporary_program",
-            _PROGRAM.search(text) and any(folder in text for folder in _TEMPORARY),
+            _PROGRAM.search(text) and _TEMPORARY.search(text),
             "is a program in a folder for temporary or shared files",
             "T1204.002",
         ),
@@ -111,23 +103,30 @@ def web(case: Case) -> Sequence[Evidence]:
         ):
             if pattern.search(text):
                 statement = "The request for " + quoted(url, 80) + " " + what + "."
-                found.append(_web(case, key, statement, "/url", url, technique))
+                found.append(_web(case, key, statement, on="/url", value=url, technique=technique))
     if agent:
         text = agent[:READ].lower()
         tool = next((name for name in _AGENTS if name in text), None)
         if tool:
             statement = "The client calls itself " + quoted(agent, 60) + "."
             found.append(
-                _web(case, "tool_agent", statement, "/http/user_agent", agent, "T1595.002")
+                _web(
+                    case,
+                    "tool_agent",
+                    statement,
+                    on="/http/user_agent",
+                    value=agent,
+                    technique="T1595.002",
+                )
             )
     return found
 
 
-def _web(case: Case, key: str, statement: str, path: str, value: str, technique: str) -> Evidence:
+def _web(case: Case, key: str, statement: str, *, on: str, value: str, technique: str) -> Evidence:
     return case.on_alert(
         "web." + key,
         statement,
-        path,
+        on,
         value,
         case.weights.web[key].weight,
         tainted=True,

@@ -8,7 +8,7 @@ COUNTED = frozenset({"asset", "user", "network", "threat_intel", "event.time", "
 
 
 def confidence(case: Case) -> float:
-    """The share (0–1) of the applicable checks that were made, less a little for other gaps."""
+    """The share (0 to 1) of the applicable checks that were made, less a little for other gaps."""
     weights = case.weights.confidence
     made = possible = 0.0
     for name, applies, done in (

@@ -23,7 +23,7 @@ VENDOR_TEXT: Mapping[str, tuple[str, ...]] = {
     "wazuh": ("rule_category", "event_category"),
     "windows": ("rule_name", "rule_category"),
     "guardduty": ("rule_id", "rule_category", "rule_name"),
-    "cef": ("rule_category", "event_category"),
+    "cef": ("rule_category",),
     "generic": ("event_category",),
 }
 POINTERS: Mapping[str, str] = {

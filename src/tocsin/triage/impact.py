@@ -9,7 +9,7 @@ from tocsin.triage.evidence import quoted
 
 
 def impact(case: Case, evidence: Sequence[Evidence]) -> tuple[float, list[Evidence]]:
-    """The impact (0–1), and evidence of weight 0 that says what it is made of.
+    """The impact (0 to 1), and evidence of weight 0 that says what it is made of.
 
     The asset or the account, whichever matters more, and the stage of the attack share it. What is
     not known counts as rather important: unknown is not low.
@@ -99,7 +99,7 @@ def _stage(case: Case, evidence: Sequence[Evidence]) -> tuple[float, Evidence]:
             ]
     stage, what = max(candidates)
     path, value = case.stage_source
-    statement = "If it is real, the attack has come to " + what + "."
+    statement = "If it is real, the attack stands at: " + what + "."
     return stage, case.on_alert("impact.stage", statement, path, value, 0.0)
 
 

@@ -36,7 +36,7 @@ def rule_family(case: Case) -> Sequence[Evidence]:
         ("The alert's text" if family.tainted else "The rule")
         + ' ("'
         + quoted(value)
-        + '") is about '
+        + '") is of the kind '
         + family.name.replace("_", " ")
         + "."
     )

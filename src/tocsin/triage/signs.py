@@ -32,7 +32,8 @@ SIGNS = (
         "T1588.002",
         "mimikatz rubeus sharphound bloodhound cobaltstrike powersploit powerview meterpreter "
         "msfvenom lazagne crackmapexec netexec secretsdump impacket kerbrute winpeas linpeas "
-        "potato printspoofer safetykatz sharpdpapi pypykatz nishang ligolo responder.py sharpup seatbelt",
+        "potato printspoofer safetykatz sharpdpapi pypykatz nishang ligolo responder.py sharpup "
+        "seatbelt",
         "mimikatz|rubeus|sharphound|bloodhound|cobaltstrike|powersploit|powerview|meterpreter",
         "msfvenom|lazagne|crackmapexec|netexec|secretsdump|impacket|kerbrute|winpeas|linpeas",
         "(?:juicy|god|rogue|sweet)potato|printspoofer|safetykatz|sharpdpapi|pypykatz|nishang",

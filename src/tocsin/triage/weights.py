@@ -26,7 +26,7 @@ class Weight(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StagedWeight(Weight, frozen=True, forbid_unknown_fields=True):
-    """A weight of an activity, with how far along an attack (0–1) it stands."""
+    """A weight of an activity, with how far along an attack (0 to 1) it stands."""
 
     stage: float
 
@@ -38,7 +38,7 @@ class AuthorisedWeight(Weight, frozen=True, forbid_unknown_fields=True):
 
 
 class IntelWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Weights of intelligence: level × factor × confidence, within the limits."""
+    """Weights of intelligence: level by factor by confidence, within the limits."""
 
     level: dict[ThreatLevel, Weight]
     factor: dict[str, Weight]

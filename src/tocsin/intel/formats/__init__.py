@@ -7,7 +7,7 @@ zeek      Zeek intelligence files      maltrail  maltrail trails      ipsum  IPs
 stix      STIX 2.1 bundles             misp      MISP events
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +16,7 @@ import msgspec
 
 from tocsin.errors import ImportRowError, InputError
 from tocsin.intel.formats.detect import detect
-from tocsin.intel.formats.lines import ipsum, maltrail, plain
+from tocsin.intel.formats.lines import Lines, ipsum, maltrail, plain
 from tocsin.intel.formats.misp import misp
 from tocsin.intel.formats.opening import IndicatorFile, opened
 from tocsin.intel.formats.row import MAX_SOURCE, Defaults, Row, Rows, clean, indicator
@@ -49,7 +49,7 @@ def read_indicators(
         source: the name under which the indicators are stored; with type and value it is their key.
         format: one of `FORMATS`.
         level: threat level of rows that do not say it; high when not given.
-        confidence: confidence of such rows, 0–1; 0.7 when not given.
+        confidence: confidence of such rows, between 0 and 1; 0.7 when not given.
         tlp: marking of such rows.
         tags: added to every row's own.
         ttl: after how long rows without an expiry expire.
@@ -95,24 +95,20 @@ def _read(
             yield indicator(chosen, defaults, now)
 
 
+_LINES: dict[str, Callable[[Lines], Rows]] = {"plain": plain, "ipsum": ipsum, "zeek": zeek}
+_DOCUMENTS: dict[str, Callable[[Any], Rows]] = {"stix": stix, "misp": misp}
+
+
 def _rows(content: IndicatorFile, form: str, mapping: Mapping[str, str]) -> Rows:
-    match form:
-        case "plain":
-            return plain(content.lines())
-        case "ipsum":
-            return ipsum(content.lines())
-        case "maltrail":
-            return maltrail(content.lines(), _family(content.name))
-        case "zeek":
-            return zeek(content.lines())
-        case "csv":
-            return csv_rows(content.lines(), mapping)
-        case "stix":
-            return stix(content.json())
-        case "misp":
-            return misp(content.json())
-        case _:
-            return json_rows(_json_records(content), mapping)
+    if (read_lines := _LINES.get(form)) is not None:
+        return read_lines(content.lines())
+    if (read_document := _DOCUMENTS.get(form)) is not None:
+        return read_document(content.json())
+    if form == "maltrail":
+        return maltrail(content.lines(), _family(content.name))
+    if form == "csv":
+        return csv_rows(content.lines(), mapping)
+    return json_rows(_json_records(content), mapping)
 
 
 def _json_records(content: IndicatorFile) -> Iterable[object]:

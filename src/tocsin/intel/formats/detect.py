@@ -25,14 +25,18 @@ def detect(sample: str, mapping: Mapping[str, str]) -> str:
     data = [line.strip() for line in lines if line.strip() and line.lstrip()[0] not in "#;!"]
     if not data:
         return "csv" if any(_is_header(line, mapping) for line in lines) else "plain"
-    data = data[:_SAMPLE_LINES]
-    if sum(_IPSUM.fullmatch(line.partition("#")[0].strip()) is not None for line in data) * 10 > (
-        len(data) * 9
-    ):
+    return _lines(text, lines, data[:_SAMPLE_LINES], mapping)
+
+
+def _lines(text: str, lines: list[str], data: list[str], mapping: Mapping[str, str]) -> str:
+    """The format of a text with lines of data."""
+    counted = sum(_IPSUM.fullmatch(line.partition("#")[0].strip()) is not None for line in data)
+    if counted * 10 > len(data) * 9:
         return "ipsum"
     if _MALTRAIL_COMMENT.search(text):
         return "maltrail"
-    commented = [line for line in lines[: lines.index(_raw(lines, data[0]))] if line[:1] == "#"]
+    before = lines[: lines.index(_raw(lines, data[0]))]
+    commented = [line for line in before if line.startswith("#")]
     if any(_is_header(line, mapping) for line in (data[0], *commented)):
         return "csv"
     return "plain"

@@ -12,7 +12,7 @@ Lines = Iterator[tuple[int, str]]
 
 _COMMENT = re.compile(r"^\s*(?:[#;!]|//|\Z)|\s[#;]")
 _PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:/\s]+)):(\d{1,5})", re.ASCII)
-_HOST = re.compile(r"[^\s/?#:]+\.[^\s/?#:]+(?::\d{1,5})?", re.ASCII)
+_HOST = re.compile(r"[^\s/?#:]+(?::\d{1,5})?", re.ASCII)
 _ADBLOCK = re.compile(r"\|\|([^/^$|]+)\^.*")
 _IPSUM = re.compile(r"(\S+)\s+(\d{1,4})", re.ASCII)
 _SINKS = frozenset({"0.0.0.0", "127.0.0.1", "::", "::1"})  # noqa: S104 - compared only
@@ -108,7 +108,8 @@ def _row(number: int, text: str, note: str | None, tags: tuple[str, ...] = ()) -
     elif "://" in value:
         value = _bare_host(value)
     elif "/" in value and "@" not in value and ip_address(value.partition("/")[0]) is None:
-        if _HOST.fullmatch(value.partition("/")[0]):
+        host = value.partition("/")[0]
+        if "." in host and _HOST.fullmatch(host):
             value = f"http://{value}"
     elif "/" in value and not value.rpartition("/")[2].isdigit():
         value = f"http://{value}"

@@ -29,7 +29,7 @@ _MARKINGS = {
 _STRICTNESS = {tlp: rank for rank, tlp in enumerate(Tlp)}
 _TOKEN = re.compile(
     r"\s+|(?P<text>'(?:[^'\\]|\\.)*')"
-    r"|(?P<path>[a-zA-Z][\w-]*:[\w.-]+(?:\.'[^']*'|\[[^\]]*\]|\.[\w-]+)*)"
+    r"|(?P<path>[a-zA-Z][\w-]*:[\w-]+(?:\.'[^']*'|\.[\w-]+|\[[^\]]*\])*)"
     r"|(?P<word>[A-Za-z]+)|(?P<op>!=|<=|>=|[=<>])|(?P<mark>[\[\](),])|(?P<other>\S)",
     re.DOTALL,
 )
@@ -46,6 +46,7 @@ _PATHS = {
 }
 _HASHED = ("file:hashes", "artifact:hashes", "x509-certificate:hashes")
 _TOGETHER = frozenset({"AND", "FOLLOWEDBY", "NOT", "LIKE", "MATCHES", "ISSUPERSET"})
+_ALTERNATIVES = frozenset({"=", "IN", "ISSUBSET"})
 MAX_PATTERN = 64 * 1024
 
 Comparison = tuple[ObservableType | None, str]
@@ -71,33 +72,38 @@ def comparisons(pattern: str) -> list[Comparison]:
     if len(pattern) > MAX_PATTERN:
         raise ValueError("the pattern is too long")
     found: list[Comparison] = []
-    skipped = 0
-    together = ""
+    joins: set[str] = set()
     hashes_only = True
+    for path, operator, text in _conditions(pattern):
+        if not path:
+            joins.add(operator)
+            continue
+        is_hash = path.startswith(_HASHED)
+        hashes_only = hashes_only and is_hash
+        if operator not in _ALTERNATIVES:
+            joins.add(operator or "no comparison")
+        elif is_hash or path in _PATHS:
+            found.append((ObservableType.HASH if is_hash else _PATHS[path], text))
+    if joins and not (joins == {"AND"} and hashes_only):
+        raise ValueError(f"the pattern uses {min(joins)}; only alternatives can be matched")
+    if not found:
+        raise ValueError("the pattern names nothing that can be matched")
+    return found
+
+
+def _conditions(pattern: str) -> Iterator[tuple[str, str, str]]:
+    """Path, operator and text of each condition; words that join or negate, without a path."""
     path, operator = "", ""
     for match in _TOKEN.finditer(pattern):
         kind, token = match.lastgroup, match.group()
         if kind == "path":
             path, operator = token, ""
-        elif kind == "op" or (kind == "word" and token in ("IN", "ISSUBSET")):
+        elif kind == "op" or (kind == "word" and token in _ALTERNATIVES):
             operator = token
-        elif kind == "word":
-            together = token if token in _TOGETHER else together
+        elif kind == "word" and token in _TOGETHER:
+            yield "", token, ""
         elif kind == "text" and path:
-            is_hash = path.startswith(_HASHED)
-            hashes_only = hashes_only and is_hash
-            if operator in ("!=", "<", ">", "<=", ">=", ""):
-                together = together or operator or "a condition"
-            elif is_hash or path in _PATHS:
-                wanted = ObservableType.HASH if is_hash else _PATHS[path]
-                found.append((wanted, re.sub(r"\\(.)", r"\1", token[1:-1])))
-            else:
-                skipped += 1
-    if together and not (together == "AND" and hashes_only):
-        raise ValueError(f"the pattern uses {together}; only alternatives can be matched")
-    if not found:
-        raise ValueError("the pattern names nothing that can be matched")
-    return found
+            yield path, operator, re.sub(r"\\(.)", r"\1", token[1:-1])
 
 
 def _rows(number: int, item: dict[str, Any], markings: dict[str, Tlp]) -> Rows:

@@ -45,7 +45,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "": 86400, "d": 86400, "w": 604800, "y": 3
 
 
 def threat_level(text: str) -> ThreatLevel | None:
-    """The level of a word, or of a score of 0–100 with `%`; None when it is neither."""
+    """The level of a word, or of a score of 0-100 with `%`; None for neither."""
     word = text.strip().lower()
     if word in _LEVELS:
         return _LEVELS[word]
@@ -60,7 +60,7 @@ def threat_level(text: str) -> ThreatLevel | None:
 
 
 def confidence(value: object, *, percent: bool = False) -> float | None:
-    """Confidence as 0–1; numbers above 1, and all of them with `percent`, are of 0–100."""
+    """Confidence as 0-1; numbers above 1, and all of them with `percent`, are of 0-100."""
     if isinstance(value, str):
         word = value.strip().lower()
         if word in _CONFIDENCE:
@@ -77,7 +77,7 @@ def confidence(value: object, *, percent: bool = False) -> float | None:
 
 
 def tlp(text: str) -> Tlp | None:
-    """The Traffic Light Protocol word in `TLP:AMBER+STRICT`, `tlp:white`, `green` …"""
+    """The Traffic Light Protocol word in `TLP:AMBER+STRICT`, `tlp:white`, `green` and so on."""
     word = text.strip().lower()
     return _TLP.get(word.removeprefix("tlp").lstrip(":_- "))
 

@@ -1,0 +1,1 @@
+"""Benchmarks through the front door; `make bench` runs them."""
