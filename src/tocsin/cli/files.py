@@ -49,9 +49,8 @@ def expand(patterns: Iterable[str]) -> list[str]:
         if pattern == STDIN or Path(pattern).is_file():
             names[pattern] = None
             continue
-        matches = [
-            name for name in sorted(glob.glob(pattern, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute ones) if Path(name).is_file()
-        ]
+        found = glob.glob(pattern, recursive=True)  # noqa: PTH207  # Path's takes no absolute ones
+        matches = [name for name in sorted(found) if Path(name).is_file()]
         if not matches:
             raise InputError(f"{pattern}: no such file")
         names.update(dict.fromkeys(matches))
