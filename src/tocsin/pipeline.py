@@ -73,10 +73,14 @@ def chain(names: Sequence[str]) -> tuple[Step, ...]:
 
 def filled_before(step: Step) -> tuple[str, ...]:
     """The dossier's fields that the steps before this one have filled."""
-    return tuple(s.fills for s in STEPS[: STEPS.index(step)])
+    return tuple(s.fills for s in STEPS[: _place(step)])
 
 
 def step_after(step: Step) -> Step | None:
     """The next step, or None after the last."""
-    place = STEPS.index(step) + 1
+    place = _place(step) + 1
     return STEPS[place] if place < len(STEPS) else None
+
+
+def _place(step: Step) -> int:
+    return [s.name for s in STEPS].index(step.name)

@@ -28,7 +28,7 @@ from tocsin.store.dossiers import DossierStore, Failure
 T = TypeVar("T")
 ENVELOPE_IDS = 200
 SWEEP_IDS = 2000
-ERROR_LIMIT = 2000
+ERROR_LIMIT = 500
 
 log = logs.get("runner")
 
@@ -66,12 +66,18 @@ class Worker:
 
     async def run(self) -> None:
         """Work until the bus is closed; what was begun is finished first."""
+        await self.warm_up()
         while deliveries := await self._bus.take(self._first.takes, self._size):
             ids = list(dict.fromkeys(i for delivery in deliveries for i in delivery.ids))
             for start in range(0, len(ids), self._size):
                 await self.process(ids[start : start + self._size])
             for delivery in deliveries:
                 await delivery.acknowledge()
+
+    async def warm_up(self) -> None:
+        """Let every step load what it needs before the first alert waits for it."""
+        for step, work in self._steps:
+            await patiently(step.name, lambda work=work: work([]))
 
     async def process(self, ids: Sequence[str]) -> None:
         """Take these alerts through the chain; those that somebody else holds are left alone."""

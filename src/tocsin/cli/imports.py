@@ -209,12 +209,13 @@ async def _import_indicators(
     async with open_store(settings) as store:
 
         async def write(indicators: Sequence[Indicator]) -> tuple[int, int]:
-            before = sum((await store.indicators.count()).values())
-            written = await store.indicators.upsert(indicators)
-            added = sum((await store.indicators.count()).values()) - before
-            return added, written - added
+            return 0, await store.indicators.upsert(indicators)
 
-        return await write_all(rows, write)
+        before = sum((await store.indicators.count()).values())
+        outcome = await write_all(rows, write)
+        outcome.inserted = sum((await store.indicators.count()).values()) - before
+        outcome.updated -= outcome.inserted
+        return outcome
 
 
 async def _list(

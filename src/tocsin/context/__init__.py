@@ -19,9 +19,13 @@ from tocsin.ports import EntityKey, Resources, Work
 class Collector(Protocol):
     """Finds one kind of context: says what it must know, then makes a fact of the answers."""
 
-    def ask(self, dossier: Dossier, /) -> Questions: ...
+    def ask(self, dossier: Dossier, /) -> Questions:
+        """What must be known of one alert."""
+        ...
 
-    def answer(self, dossier: Dossier, asked: Questions, answers: Answers, /) -> Answer: ...
+    def answer(self, dossier: Dossier, asked: Questions, answers: Answers, /) -> Answer:
+        """The fact of one alert, and the gaps in it."""
+        ...
 
 
 COLLECTORS: Final[tuple[Callable[[AddressBook], Collector], ...]] = (

@@ -2,6 +2,7 @@
 
 import gzip
 import pickle
+import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,10 @@ from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
+
+from tocsin import logs
+
+log = logs.get("addresses")
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -194,6 +199,20 @@ def _ranges(
     return v4, v6
 
 
+# What unpickling something else can raise; OSError stays what it is.
+_UNREADABLE: Final = (
+    pickle.UnpicklingError,
+    zlib.error,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
 class Geography:
     """Country and organisation of addresses, from the data file inside the package geoip2fast.
 
@@ -226,7 +245,7 @@ class Geography:
         try:
             with gzip.open(path, "rb") as file:
                 layout, _, _, tables = _PlainUnpickler(file).load()
-        except (pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
+        except _UNREADABLE as error:
             raise ValueError(f"{path}: {error}") from error
         if layout != cls.LAYOUT or len(tables) != 10:
             raise ValueError(f"{path}: unknown layout {layout!r}")
@@ -263,5 +282,6 @@ def geography() -> Geography | None:
         return None
     try:
         return Geography(Path(spec.origin).parent / Geography.FILE)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        log.warning("geography.unreadable", error=str(error))
         return None

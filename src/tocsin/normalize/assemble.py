@@ -1,7 +1,6 @@
 """From found values to one immutable alert; empty groups are shared, not built."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from tocsin.model import (
@@ -26,36 +25,32 @@ from tocsin.model import (
 )
 from tocsin.normalize.cast import CASTS
 
-GROUPS: Mapping[str, type[Record]] = MappingProxyType(
-    {
-        "event": Event,
-        "rule": Rule,
-        "threat": Threat,
-        "source": Endpoint,
-        "destination": Endpoint,
-        "host": Host,
-        "user": User,
-        "process": Process,
-        "process.parent": ParentProcess,
-        "file": File,
-        "file.hash": Hashes,
-        "dns": Dns,
-        "email": Email,
-        "http": Http,
-        "network": Network,
-        "registry": Registry,
-        "cloud": Cloud,
-    }
-)
-RELATED = "related"
+GROUPS: dict[str, type[Record]] = {
+    "event": Event,
+    "rule": Rule,
+    "threat": Threat,
+    "source": Endpoint,
+    "destination": Endpoint,
+    "host": Host,
+    "user": User,
+    "process": Process,
+    "process.parent": ParentProcess,
+    "file": File,
+    "file.hash": Hashes,
+    "dns": Dns,
+    "email": Email,
+    "http": Http,
+    "network": Network,
+    "registry": Registry,
+    "cloud": Cloud,
+}
+RELATED = tuple(field for field in CASTS if field.startswith("related."))
 # Field name → the group that holds it and its name there; no group: a field of the alert itself.
-_PLACES: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        field: (field.rpartition(".")[0], field.rpartition(".")[2])
-        for field in CASTS
-        if not field.startswith(f"{RELATED}.")
-    }
-)
+_PLACES: dict[str, tuple[str, str]] = {
+    field: (field.rpartition(".")[0], field.rpartition(".")[2])
+    for field in CASTS
+    if field not in RELATED
+}
 _NESTED = (("process.parent", "process", "parent"), ("file.hash", "file", "hash"))
 
 
@@ -63,18 +58,15 @@ def assemble(found: Mapping[str, Any], **extra: Any) -> Alert:
     """Build the alert from values by field name; `extra` are fields of the alert itself."""
     groups: dict[str, dict[str, Any]] = {"": extra}
     for field, value in found.items():
-        place = _PLACES.get(field)
-        if place is None:
-            continue
-        group = groups.get(place[0])
-        if group is None:
-            groups[place[0]] = {place[1]: value}
-        else:
-            group[place[1]] = value
+        if field in _PLACES:
+            name, member = _PLACES[field]
+            if name in groups:
+                groups[name][member] = value
+            else:
+                groups[name] = {member: value}
     for inner, outer, name in _NESTED:
-        values = groups.pop(inner, None)
-        if values is not None:
-            groups.setdefault(outer, {})[name] = GROUPS[inner](**values)
+        if inner in groups:
+            groups.setdefault(outer, {})[name] = GROUPS[inner](**groups.pop(inner))
     top = groups.pop("")
     for group_name, values in groups.items():
         top[group_name] = GROUPS[group_name](**values)

@@ -69,6 +69,8 @@ def _scalar(value: Any) -> str | None:
 
 def _text(field: str, cap: int) -> Cast:
     def cast(value: Any, notes: list[str]) -> str | None:
+        if type(value) is int:
+            return str(value) if -MAX_COUNT <= value <= MAX_COUNT else None
         text = clean_text(value)
         if text is not None and len(text) > cap:
             notes.append(f"{field} was cut to {cap} characters")

@@ -8,9 +8,11 @@ from importlib import resources
 from typing import Any
 
 from tocsin.errors import DecodeError, SourceError
-from tocsin.normalize.cast import CASTS, Cast
-from tocsin.normalize.expression import Test, compile_alternatives, compile_condition
+from tocsin.normalize.cast import CASTS
+from tocsin.normalize.condition import Test, compile_condition
+from tocsin.normalize.expression import compile_alternatives
 from tocsin.normalize.path import ROOT, Pick
+from tocsin.normalize.plan import FieldPlan, Plan
 from tocsin.normalize.survey import Known, known_paths
 
 KEYS = frozenset(
@@ -18,15 +20,7 @@ KEYS = frozenset(
     | {"decoded", "fields"}
 )
 CAMEL = "camel"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldPlan:
-    """How one field of the record is found: alternatives in order, and the cast for the field."""
-
-    name: str
-    picks: tuple[Pick, ...]
-    cast: Cast
+CONTAINERS = frozenset({"json", "cef", "syslog", "key_value", "xml", "event_data"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,7 @@ class Source:
     infer: bool
     tests: tuple[Test, ...]
     decoded: tuple[tuple[str, tuple[Pick, ...]], ...]
-    fields: tuple[FieldPlan, ...]
+    plan: Plan
     known: Known
 
     def recognises(self, document: Any) -> bool:
@@ -128,6 +122,7 @@ def compile_source(file: str, text: str) -> Source:
         raise SourceError(f"{file}: names can only be {CAMEL!r}")
     used: set[str] = set()
     decoded = _compile_decoded(file, table.get("decoded", {}), used)
+    helpers = {name for name, spec in table.get("decoded", {}).items() if not _holds_fields(spec)}
     fields = _compile_fields(file, table.get("fields"), used)
     return Source(
         name=table["name"],
@@ -140,8 +135,8 @@ def compile_source(file: str, text: str) -> Source:
         infer=bool(table.get("infer", False)),
         tests=_compile_tests(file, table.get("detect")),
         decoded=decoded,
-        fields=fields,
-        known=known_paths(_every_place(used, [name for name, _ in decoded], table)),
+        plan=Plan(fields),
+        known=known_paths(_every_place(used, [name for name, _ in decoded], table) | helpers),
     )
 
 
@@ -149,7 +144,7 @@ def _compile_tests(file: str, conditions: Any) -> tuple[Test, ...]:
     if not isinstance(conditions, list) or not conditions:
         raise SourceError(f"{file}: needs at least one [[detect]]")
     return tuple(
-        compile_condition(condition, f"{file}: detect {number}", set())
+        compile_condition(condition, f"{file}: detect {number}", set()).test
         for number, condition in enumerate(conditions, 1)
     )
 
@@ -160,7 +155,13 @@ def _compile_decoded(
     if not isinstance(table, dict) or not all(name.startswith("@") for name in table):
         raise SourceError(f"{file}: names in [decoded] begin with @")
     return tuple(
-        (name, compile_alternatives(spec, f"{file}: decoded {name!r}", used))
+        (
+            name,
+            tuple(
+                alternative.pick
+                for alternative in compile_alternatives(spec, f"{file}: decoded {name!r}", used)
+            ),
+        )
         for name, spec in table.items()
     )
 
@@ -184,6 +185,17 @@ def _every_place(used: set[str], names: Sequence[str], table: Mapping[str, Any])
         if _mentions_root(table["decoded"][name]):
             places |= {path.removeprefix(f"{name}.") for path in used if path.startswith(f"{name}.")}
     return places
+
+
+def _holds_fields(spec: Any) -> bool:
+    """Whether a part is a place of vendor's fields, not just the pieces of one value."""
+    if isinstance(spec, list):
+        return any(_holds_fields(part) for part in spec)
+    if not isinstance(spec, dict):
+        return True
+    if "decode" in spec:
+        return spec["decode"] in CONTAINERS
+    return _holds_fields(spec.get("first", ROOT)) and "map" not in spec and "join" not in spec
 
 
 def _mentions_root(spec: Any) -> bool:

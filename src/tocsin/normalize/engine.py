@@ -66,7 +66,7 @@ class Engine:
         if definition.decoded:
             definition.decode_parts(document)
             aliased = frozenset(id(document.get(name)) for name, _ in definition.decoded)
-        map_fields(definition.fields, document, draft)
+        map_fields(definition.plan, document, draft)
         inferred = infer(document, draft, definition.known) if definition.infer else frozenset()
         return self._finish(definition.name, definition, document, draft, inferred, aliased)
 
@@ -115,7 +115,7 @@ class Engine:
         notes = draft.notes
         if draft.failed:
             notes.extend(f"{field} could not be read: {why}" for field, why in draft.failed.items())
-        related = {field: found[field] for field in found if field.startswith(RELATED)}
+        related = {field: found[field] for field in RELATED if field in found}
         title = found.pop("title", None) or _title(found, document, name)
         alert = assemble(found, title=title)
         alert = msgspec.structs.replace(

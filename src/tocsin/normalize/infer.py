@@ -8,22 +8,29 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from tocsin.errors import DecodeError, SourceError
-from tocsin.knowledge.canonical import hash_value, ip_address
+from tocsin.knowledge.canonical import email_address, hash_value, ip_address
 from tocsin.normalize.cast import CASTS, clean_text
 from tocsin.normalize.decode import DECODERS, HASH_NAMES, read_json
 from tocsin.normalize.mapping import TIME, Draft
 from tocsin.normalize.survey import MAX_DEPTH, Known
 
 MAX_LEAVES = 3000
+MAX_TIMES = 20
 MAX_EMBEDDED = 262_144
 NAME_KEYS = ("key", "Key", "name", "Name", "field", "parameter", "type")
 VALUE_KEYS = ("value", "Value", "ValueString", "valueString", "stringValue", "multiValue", "intValue", "val")
+LINES = frozenset(
+    "syslogmessage rawdata message msg raw rawmessage fulllog log event additionalextensions".split()
+)
 SHAPED = {"file.hash.md5": "md5", "file.hash.sha1": "sha1", "file.hash.sha256": "sha256"}
+NAMES = frozenset({"dns.question", "source.domain", "destination.domain", "host.name", "related.domain"})
+DOMAINS = frozenset({"dns.question", "related.domain"})
 ADDRESSES = frozenset({"source.ip", "destination.ip", "host.ip"})
 _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
 _TYPE_SUFFIX = re.compile(r"_[a-z]$")  # Log Analytics: SrcIpAddr_s, Port_d
 _TOWARDS = re.compile(r"dst|dest|target|server|resp|victim", re.IGNORECASE)
 _FROM = re.compile(r"src|source|client|remote|caller|attack|orig|peer|actor|user|sender|ip", re.IGNORECASE)
+_OF_TIME = re.compile(r"time|date|stamp|_at$|[a-z]At$|created", re.IGNORECASE)
 _EMPTY: Known = {}
 
 
@@ -65,6 +72,12 @@ def infer(document: dict[str, Any], draft: Draft, known: Known) -> frozenset[str
             candidates.sort(key=lambda candidate: candidate[:2])
             _take_best(field, candidates, draft, used)
     _take_shapes(leaves, draft, used)
+    if TIME not in draft.found:
+        named = [leaf for leaf in leaves if _OF_TIME.search(leaf.path.rpartition(".")[2])]
+        _take_best(TIME, [Candidate(0, 0, leaf) for leaf in named[:MAX_TIMES]], draft, used)
+    name = draft.found.get("user.name")
+    if name is not None and "@" in name and (address := email_address(name)) is not None:
+        draft.found["user.email"] = address
     return frozenset(used)
 
 
@@ -76,9 +89,10 @@ def _take_best(field: str, candidates: list[Candidate], draft: Draft, used: set[
             continue
         if value is not None:
             draft.found[field] = value
+            draft.failed.pop(field, None)
             used.add(candidate.leaf.path)
             return
-    if field == TIME:
+    if field == TIME and candidates:
         draft.failed[field] = "not a time"
 
 
@@ -97,10 +111,16 @@ def _read(field: str, raw: Any, draft: Draft) -> Any:
         text = clean_text(raw)
         if text is None or not (text[:1] == "/" or "://" in text or "[" in text):
             raise DecodeError("not a URL")
-    elif field == "dns.question" or field.endswith(".domain"):
+    elif field in NAMES:
         text = clean_text(raw)
-        if text is None or " " in text or ip_address(text) is not None:
+        if text is None or " " in text or "/" in text or ip_address(text) is not None:
             raise DecodeError("not a name")
+        if field in DOMAINS and "." not in text:
+            raise DecodeError("not a domain")
+    elif field != "description" and isinstance(raw, str) and raw[:1] in {"{", "["}:
+        raise DecodeError("not a plain value")
+    elif field == "event.action" and str(raw).isdigit():
+        raise DecodeError("not an action")
     elif field == "http.user_agent" and len(str(raw)) < 4:
         raise DecodeError("not a user agent")
     elif field == "event.outcome":
@@ -184,10 +204,10 @@ def _walk(
                 name = _plain(key)
                 yield Leaf(path, name, parent + name, scalars)
         elif value is not None and value != "":
-            embedded = _embedded(value)
+            embedded = _embedded(key, value)
             if embedded is not None:
                 inside.append((path, embedded, below))
-            else:
+            if embedded is None or value[0] != "{":
                 name = _plain(key)
                 yield Leaf(path, name, parent + name, value)
     for path, child, below in inside:  # nearer leaves come before deeper ones
@@ -203,14 +223,22 @@ def _pair(node: dict[str, Any]) -> tuple[str, Any] | None:
     return (name, value) if name and value is not None and not isinstance(value, dict) else None
 
 
-def _embedded(value: Any) -> dict[str, Any] | None:
-    if type(value) is not str or value[:1] != "{" or value[-1:] != "}" or len(value) > MAX_EMBEDDED:
+def _embedded(name: str, value: Any) -> dict[str, Any] | None:
+    """The object inside a text: JSON anywhere, `key=value` pairs where whole log lines stand."""
+    if type(value) is not str or not 2 < len(value) <= MAX_EMBEDDED:  # noqa: PLR2004
         return None
-    try:
-        decoded = read_json(value)
-    except DecodeError:
-        return None
-    return decoded if isinstance(decoded, dict) else None
+    if value[0] == "{" and value[-1] == "}":
+        try:
+            decoded = read_json(value)
+        except DecodeError:
+            return None
+        return decoded if isinstance(decoded, dict) else None
+    if value.count("=") > 2 and _plain(name) in LINES:  # noqa: PLR2004
+        try:
+            return dict(DECODERS["key_value"](value))
+        except DecodeError:
+            return None
+    return None
 
 
 @lru_cache(maxsize=16_384)

@@ -1,11 +1,10 @@
-"""Running a source definition over a document: from plans to values by field name."""
+"""Running a source definition over a document: from its plan to values by field name."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from tocsin.errors import DecodeError
-from tocsin.normalize.catalogue import FieldPlan
+from tocsin.normalize.plan import Plan
 from tocsin.normalize.times import parse_time
 
 TIME = "event.time"
@@ -36,26 +35,27 @@ class Draft:
         return moment.time
 
 
-def map_fields(plans: Sequence[FieldPlan], document: dict[str, Any], draft: Draft) -> None:
+def map_fields(plan: Plan, document: dict[str, Any], draft: Draft) -> None:
     """Fill the draft: for each field the first alternative that gives a usable value."""
     found, notes = draft.found, draft.notes
-    for plan in plans:
+    lines, nodes = plan.lines(document)
+    for name, choices, cast in lines:
         failure: str | None = None
-        for pick in plan.picks:
+        for node, key, pick in choices:
             try:
-                value = pick(document)
+                value = nodes[node].get(key) if pick is None else pick(document)
                 if value is None:
                     continue
-                value = plan.cast(value, notes)
+                value = cast(value, notes)
                 if value is None:
                     continue
-                if plan.name == TIME:
+                if name == TIME:
                     value = draft.read_time(value)
             except DecodeError as error:
                 failure = str(error)
                 continue
-            found[plan.name] = value
+            found[name] = value
             break
         else:
             if failure is not None:
-                draft.failed[plan.name] = failure
+                draft.failed[name] = failure

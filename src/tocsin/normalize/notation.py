@@ -82,7 +82,8 @@ def decode_account(text: Any) -> dict[str, str]:
             return {**parts, "domain": domain} if domain.strip(".") else parts
     name, _, domain = line.rpartition("@")
     if name and domain:
-        return {"name": name, "domain": domain, "email": line}
+        parts = {"name": name, "domain": domain}
+        return {**parts, "email": line} if email_address(line) is not None else parts
     if not line:
         raise DecodeError("no account")
     return {"name": line}

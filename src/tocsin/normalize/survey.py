@@ -64,7 +64,7 @@ def _walk(node: dict[str, Any], known: Known | None, prefix: str, result: Survey
         kind = type(value)
         if kind is dict:
             if name[:1] == "@":
-                if value is not node:
+                if value is not node and below is not None:
                     _descend(value, below, f"{prefix}{name}.", result, depth)
             elif not result.aliased or id(value) not in result.aliased:
                 _descend(value, below, f"{prefix}{name}.", result, depth)

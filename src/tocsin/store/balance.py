@@ -31,13 +31,12 @@ class BalanceStore:
 
         def query(connection: Connection) -> Counts:
             counted = sa.select(pipeline_counts.c.name, sa.func.sum(pipeline_counts.c.count))
-            found = dict(
-                connection.execute(counted.group_by(pipeline_counts.c.name)).tuples().all()
-            )
+            rows = connection.execute(counted.group_by(pipeline_counts.c.name))
+            found = {name: int(count) for name, count in rows}
             waiting = sa.select(sa.func.count()).select_from(alert_work)
             flying = connection.execute(waiting.where(alert_work.c.parked_at.is_(None))).scalar()
             names = ("received", "triaged", "folded", "parked")
-            totals = {name: int(found.get(name, 0)) for name in names}
+            totals = {name: found.get(name, 0) for name in names}
             return Counts(**totals, in_flight=int(flying or 0))
 
         return await self._database.read(query)

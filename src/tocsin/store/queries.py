@@ -45,6 +45,14 @@ class AlertSummary(Record, frozen=True, kw_only=True):
     error: str | None = None
 
 
+NAMES = (
+    "alert_id", "received_at", "status", "event_time", "source", "alert_type", "severity",
+    "title", "rule_id", "source_ip", "destination_ip", "host_name", "asset_id", "user_name",
+    "verdict", "probability", "risk_score", "risk_level", "confidence", "requires_human_review",
+    "error",
+)  # fmt: skip  # the order of _columns()
+
+
 class AlertPage(Record, frozen=True, kw_only=True, omit_defaults=False):
     """A page and the cursor of the next one; None after the last."""
 
@@ -223,7 +231,7 @@ def _decode(cursor: str, sort: str) -> tuple[Any, str]:
 
 
 def _summary(row: sa.RowMapping) -> AlertSummary:
-    values = {("confidence" if k == "confidence_score" else k): v for k, v in row.items()}
+    values = dict(zip(NAMES, row.values(), strict=True))
     if values["requires_human_review"] is not None:
         values["requires_human_review"] = bool(values["requires_human_review"])
     return msgspec.convert(values, AlertSummary)

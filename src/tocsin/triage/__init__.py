@@ -40,7 +40,7 @@ class Model:
         self.playbooks = Playbooks(weights)
 
     def assess(self, dossier: Dossier) -> tuple[Verdict, tuple[Gap, ...]]:
-        """The verdict on a dossier, and what triage itself could not tell.
+        """The verdict on a dossier, and gaps of triage's own that it does not have yet.
 
         Raises:
             InputError: the dossier holds no normalised alert.
@@ -56,7 +56,7 @@ class Model:
         verdict = disposition(case, evidence, chance, sure)
         reasons = review_reasons(case, verdict, evidence, risk, sure)
         actions = self.playbooks.actions(case, verdict)
-        gaps = further_gaps(case)
+        gaps = tuple(gap for gap in further_gaps(case) if gap not in dossier.gaps)
         numbers = (chance, loss, risk, level, sure)
         return Verdict(
             verdict=verdict,
@@ -113,5 +113,4 @@ def build(resources: Resources) -> Work:
 
 def _judged(dossier: Dossier, model: Model) -> Dossier:
     verdict, gaps = model.assess(dossier)
-    new = tuple(gap for gap in gaps if gap not in dossier.gaps)
-    return msgspec.structs.replace(dossier, verdict=verdict, gaps=dossier.gaps + new)
+    return msgspec.structs.replace(dossier, verdict=verdict, gaps=dossier.gaps + gaps)

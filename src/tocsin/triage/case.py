@@ -39,6 +39,7 @@ BLOCKED = frozenset(
         "quarantined",
     ]
 )
+SENSORS = frozenset({"suricata", "cef", "guardduty", "generic"})  # their action is their own
 MACHINE_ACCOUNTS = frozenset(
     {
         "system",
@@ -160,8 +161,8 @@ class Case:
 
     @property
     def blocked(self) -> bool:
-        """The sensor says that it stopped what it saw; believed of declared sources only."""
-        return self.declared and self.action in BLOCKED
+        """The sensor says that it stopped what it saw; not what a log line says it did."""
+        return self.source in SENSORS and self.declared and self.action in BLOCKED
 
     @property
     def ours_acted(self) -> bool:

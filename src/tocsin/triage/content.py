@@ -47,6 +47,11 @@ _BARE_PROGRAM = re.compile(
     r"^h(?:tt|xx)ps?://\d{1,3}(?:\[?\.\]?\d{1,3}){3}(?::\d{1,5})?/\S{0,512}?"
     r"\.(?:exe|dll|scr|ps1|hta|bat|vbs|sh|elf|bin|jar|msi)"
 )
+_URL_SIGNS = (
+    ("exploit_text", _EXPLOIT, "carries text that breaks into applications", "T1190"),
+    ("command_text", _COMMAND, "carries a system command", "T1190"),
+    ("program_download", _BARE_PROGRAM, "fetches a program from a bare address", "T1105"),
+)
 
 
 def files(case: Case) -> Sequence[Evidence]:
@@ -96,11 +101,7 @@ def web(case: Case) -> Sequence[Evidence]:
     found: list[Evidence] = []
     if url:
         text = url[:READ].lower()
-        for key, pattern, what, technique in (
-            ("exploit_text", _EXPLOIT, "carries text that breaks into applications", "T1190"),
-            ("command_text", _COMMAND, "carries a system command", "T1190"),
-            ("program_download", _BARE_PROGRAM, "fetches a program from a bare address", "T1105"),
-        ):
+        for key, pattern, what, technique in _URL_SIGNS:
             if pattern.search(text):
                 statement = "The request for " + quoted(url, 80) + " " + what + "."
                 found.append(_web(case, key, statement, on="/url", value=url, technique=technique))

@@ -20,7 +20,7 @@ CACHED = 4096
 # The fields in which each source carries text that only its vendor writes.
 VENDOR_TEXT: Mapping[str, tuple[str, ...]] = {
     "suricata": ("rule_name", "rule_category"),
-    "wazuh": ("rule_category", "event_category"),
+    "wazuh": ("rule_category",),
     "windows": ("rule_name", "rule_category"),
     "guardduty": ("rule_id", "rule_category", "rule_name"),
     "cef": ("rule_category",),

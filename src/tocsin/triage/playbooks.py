@@ -12,6 +12,7 @@ from tocsin.model import (
     AddressContext,
     Disposition,
     Endpoint,
+    NetworkDirection,
     ObservableRole,
     ObservableType,
     ThreatLevel,
@@ -24,6 +25,8 @@ FILE = "playbooks.toml"
 BLANK = "ENTITY"
 FALLBACK = "investigate_alert"
 LONGEST_ENTITY = 512
+NOISY = 20  # alerts of a rule in a week that make it worth narrowing
+OBSERVERS = frozenset({"suricata", "cef"})  # whose host is the sensor, not the machine concerned
 
 Entity = tuple[str, str]  # type as in model.Action, value
 
@@ -117,9 +120,13 @@ def _check(file: _File, weights: Weights) -> None:
 
 def _host(case: Case) -> Entity | None:
     """The machine of ours that the alert is about."""
-    alert, asset = case.alert, case.asset
-    name = alert.host.name or (asset.hostname or asset.asset_id if asset else None)
-    return _entity("host", name or alert.host.id or alert.host.ip or _own_address(case))
+    host, asset = case.alert.host, case.asset
+    if case.source in OBSERVERS and (address := _own_address(case)):
+        if asset is not None and asset.ip == address:
+            return _entity("host", asset.hostname or asset.asset_id)
+        return _entity("host", address)
+    name = host.name or (asset.hostname or asset.asset_id if asset else None)
+    return _entity("host", name or host.id or host.ip or _own_address(case))
 
 
 def _unknown_host(case: Case) -> Entity | None:
@@ -191,8 +198,16 @@ PRIVATE = tuple(
 
 def _domain(case: Case) -> Entity | None:
     alert = case.alert
-    name = alert.dns.question or alert.destination.domain
-    return _entity("domain", name) if name and not _well_known(case, name) else None
+    name = alert.dns.question
+    if name is None and case.direction is not NetworkDirection.INBOUND:
+        name = alert.destination.domain
+    if name is None or name in _own_names(case) or _well_known(case, name):
+        return None
+    return _entity("domain", name)
+
+
+def _own_names(case: Case) -> tuple[str | None, ...]:
+    return case.alert.host.name, case.asset.hostname if case.asset else None
 
 
 def _file(case: Case) -> Entity | None:
@@ -236,6 +251,12 @@ def _rule(case: Case) -> Entity | None:
     return _entity("alert", rule.name or rule.id)
 
 
+def _noisy_rule(case: Case) -> Entity | None:
+    seen = case.network.prevalence if case.network else ()
+    noisy = any(each.subject == "rule" and each.week >= NOISY for each in seen)
+    return _rule(case) if noisy else None
+
+
 def _entity(kind: str, value: str | None) -> Entity | None:
     return (kind, value[:LONGEST_ENTITY]) if value else None
 
@@ -252,5 +273,6 @@ ENTITIES: Mapping[str, Callable[[Case], Entity | None]] = {
     "owner": _owner,
     "indicator": _indicator,
     "rule": _rule,
+    "noisy_rule": _noisy_rule,
     "alert": lambda case: ("alert", case.dossier.alert_id),
 }

@@ -123,7 +123,8 @@ SIGNS = (
         "remote_execution",
         "runs a command on another machine",
         "T1021",
-        "psexec paexec /node: wmimethod -computername pssession winrs wmiexec smbexec atexec admin$",
+        "psexec paexec /node: wmimethod -computername pssession winrs wmiexec smbexec atexec "
+        "admin$",
         r"p[as]exec|wmic.{0,120}/node:|invoke-wmimethod|invoke-command.{0,80}-computername",
         r"enter-pssession|\bwinrs(?:\.exe)?\s|wmiexec|smbexec|atexec|\\admin\$",
     ),

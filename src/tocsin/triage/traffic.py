@@ -39,6 +39,7 @@ LOGON_FAMILIES = frozenset({"brute_force", "anomaly", "routine", "account_change
 GUESSING_FAMILY = frozenset({"brute_force"})
 GUESSING = frozenset({"T1110", "T1110.001", "T1110.002", "T1110.003", "T1110.004"})
 MANY = 20
+CONNECTION_OUTCOMES = frozenset({"guardduty", "suricata"})  # theirs tells of a packet, not a logon
 
 
 def direction(case: Case) -> Sequence[Evidence]:
@@ -108,6 +109,8 @@ def _remote(case: Case) -> str:
 
 def logon(case: Case) -> Sequence[Evidence]:
     """How attempts to log on ended."""
+    if case.source in CONNECTION_OUTCOMES:
+        return ()
     guessing = case.is_about(GUESSING_FAMILY) or not GUESSING.isdisjoint(case.techniques)
     if not guessing and not case.is_about(LOGON_FAMILIES):
         return ()
@@ -141,7 +144,7 @@ def logon(case: Case) -> Sequence[Evidence]:
         found.append(
             case.on_alert(
                 "logon.many_failures",
-                "It failed " + str(count) + " times.",
+                "The source counts it " + str(count) + " times.",
                 "/event/count",
                 count,
                 weights["many_failures"].weight,
