@@ -79,6 +79,10 @@ class Inventory(Protocol):
         """The users that answer to these keys; keys nobody answers to are left out."""
         ...
 
+    async def counts(self) -> tuple[int, int]:
+        """How many assets and users are recorded."""
+        ...
+
 
 class History(Protocol):
     """What this installation has seen before."""

@@ -124,3 +124,11 @@ async def test_history_keys_are_those_of_the_facts() -> None:
 async def test_a_rule_without_an_id_counts_by_its_name() -> None:
     named = Alert(title="t", rule=Rule(name="Odd thing"))
     assert history_keys(dossier(named, source=None)) == (EntityKey("rule", "unknown:Odd thing"),)
+
+
+async def test_an_empty_inventory_is_not_configured_rather_than_not_found() -> None:
+    known = Known()
+    known.recorded = (0, 0)
+    (result,) = await context(alert(host=Host(name="pc-1"), user=User(name="ann")), known=known)
+    assert gaps(result)["asset"] is GapReason.NOT_CONFIGURED
+    assert gaps(result)["user"] is GapReason.NOT_CONFIGURED

@@ -261,11 +261,12 @@ def test_text_of_an_event_never_makes_a_verdict_look_surer() -> None:
 
 
 def test_a_guessed_tactic_does_not_make_the_impact_small() -> None:
-    def impact(**more: Mapping) -> float:
-        alert = Alert(title="Something", threat=Threat(tactics=("TA0043",)), **more)
+    def impact(method: MappingMethod) -> float:
+        threat = Threat(tactics=("TA0043",))
+        alert = Alert(title="Something", threat=threat, mapping=Mapping(method=method))
         return triage(dossier("generic", alert)).impact
 
-    assert impact(mapping=Mapping(method=MappingMethod.INFERRED)) > impact()
+    assert impact(MappingMethod.INFERRED) > impact(MappingMethod.DECLARED)
 
 
 def test_a_packet_that_was_let_through_is_no_logon() -> None:

@@ -183,12 +183,18 @@ def exported(dossier: Dossier, form: str) -> dict[str, Any]:
     Raises:
         InputError: the form is unknown, or the alert is not normalised yet.
     """
-    exporters = {"ecs": to_ecs, "ocsf": to_ocsf}
-    if form not in exporters:
+    if form not in ("ecs", "ocsf"):
         raise InputError("format: one of dossier, ecs, ocsf")
     if dossier.alert is None:
         raise InputError("the alert has not been normalised yet; try again in a moment")
-    return exporters[form](dossier)
+    export = to_ecs if form == "ecs" else to_ocsf
+    return export(
+        dossier.alert,
+        alert_id=dossier.alert_id,
+        source=dossier.source,
+        received_at=dossier.received_at,
+        original=dossier.payload,
+    )
 
 
 def _plain(body: bytes, encoding: str, limit: int) -> bytes:

@@ -92,12 +92,12 @@ def _openapi() -> OpenAPIConfig:
     )
 
 
-def _measured(application: ASGIApp) -> ASGIApp:
+def _measured(app: ASGIApp) -> ASGIApp:
     """Times every request."""
 
     async def measure(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
-            await application(scope, receive, send)
+            await app(scope, receive, send)
             return
         method = scope["method"]
         started = time.perf_counter()
@@ -110,7 +110,7 @@ def _measured(application: ASGIApp) -> ASGIApp:
             await send(message)
 
         try:
-            await application(scope, receive, remember)
+            await app(scope, receive, remember)
         finally:
             metrics.HTTP_SECONDS.labels(method, f"{status // 100}xx").observe(
                 time.perf_counter() - started

@@ -1,7 +1,6 @@
 """`tocsin db` and `tocsin doctor`: the database, and whether everything is well."""
 
 import asyncio
-import sqlite3
 import sys
 from typing import Annotated
 
@@ -38,9 +37,7 @@ def doctor(database: DatabaseUrl = None) -> None:
     """
     settings = load(database=database)
     problems = 0
-    typer.echo(
-        f"tocsin {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
-    )
+    typer.echo(f"tocsin {__version__}, Python {sys.version.split()[0]}")
     try:
         folder = data_folder(settings)
         typer.echo(f"ok    data folder {folder}")

@@ -6,11 +6,10 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from tocsin.app import open_store
-from tocsin.cli.look import plain
+from tocsin.cli.look import console, plain
 from tocsin.errors import NotFoundError
 from tocsin.model import Dossier, Evidence
 from tocsin.settings import Settings, load
@@ -49,45 +48,45 @@ async def _load(settings: Settings, alert_id: str) -> Dossier:
 
 
 def _show(dossier: Dossier) -> None:
-    console = Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False)
+    screen = console()
     alert, verdict = dossier.alert, dossier.verdict
-    console.print(plain(alert.title if alert else "(not normalised yet)"), style="bold")
-    console.print(
+    screen.print(plain(alert.title if alert else "(not normalised yet)"), style="bold")
+    screen.print(
         f"alert {dossier.alert_id}  source {dossier.source or '-'}  "
         f"received {dossier.received_at.isoformat(timespec='seconds')}"
     )
     if verdict is None:
-        console.print("There is no verdict yet.")
+        screen.print("There is no verdict yet.")
         return
-    console.print(
+    screen.print(
         f"\n{verdict.verdict.value}  risk {verdict.risk_score:.1f} ({verdict.risk_level.value}) = "
         f"100 × probability {verdict.probability:.3f} × impact {verdict.impact:.2f}\n"
         f"confidence {verdict.confidence:.2f}, "
         f"{'a person must look' if verdict.requires_human_review else 'no person needs to look'}\n"
     )
-    console.print(_waterfall(verdict.evidence))
-    console.print("\n" + plain(verdict.analysis) + "\n")
+    screen.print(_waterfall(verdict.evidence))
+    screen.print("\n" + plain(verdict.analysis) + "\n")
     if dossier.gaps:
-        console.print("Not checked:", style="bold")
+        screen.print("Not checked:", style="bold")
         for gap in dossier.gaps:
-            console.print(
+            screen.print(
                 f"  {gap.step}: {plain(gap.subject)} ({gap.reason.value}) {plain(gap.detail)}"
             )
-    console.print("Recommended:", style="bold")
+    screen.print("Recommended:", style="bold")
     for action in sorted(verdict.recommended_actions, key=lambda a: a.priority):
-        console.print(f"  {action.priority}. {plain(action.title)} — {plain(action.reason)}")
-    console.print(f"\nmodel {verdict.model_version}", style="dim")
+        screen.print(f"  {action.priority}. {plain(action.title)} — {plain(action.reason)}")
+    screen.print(f"\nmodel {verdict.model_version}", style="dim")
 
 
 def _waterfall(evidence: tuple[Evidence, ...]) -> Table:
-    table = Table("weight", "sum", "", "why", "where", box=None)
+    shown = Table("weight", "sum", "", "why", "where", box=None)
     total = 0.0
     largest = max((abs(item.weight) for item in evidence), default=1.0) or 1.0
     for item in evidence:
         total += item.weight
         bar = "█" * round(abs(item.weight) / largest * BAR)
         style = "red" if item.weight > 0 else "green" if item.weight < 0 else "dim"
-        table.add_row(
+        shown.add_row(
             f"{item.weight:+.2f}",
             f"{total:+.2f}",
             bar,
@@ -95,4 +94,4 @@ def _waterfall(evidence: tuple[Evidence, ...]) -> Table:
             item.pointer,
             style=style,
         )
-    return table
+    return shown

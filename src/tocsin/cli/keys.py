@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from tocsin.app import open_store
+from tocsin.cli.look import console, table
 from tocsin.model import KeyScope
 from tocsin.settings import Settings, load
 from tocsin.store.accounts import ApiKey
@@ -46,16 +45,16 @@ def create(
 def show(database: Database = None) -> None:
     """List keys: never the keys themselves."""
     keys = asyncio.run(_list(load(database=database)))
-    table = Table("key id", "name", "scopes", "created", "expires", "revoked", box=None)
+    shown = table("key id", "name", "scopes", "created", "expires", "revoked")
     for key in keys:
         moments = (key.created_at, key.expires_at, key.revoked_at)
-        table.add_row(
+        shown.add_row(
             key.key_id,
             key.name,
             " ".join(key.scopes),
             *("-" if m is None else m.isoformat(timespec="seconds") for m in moments),
         )
-    Console(soft_wrap=not sys.stdout.isatty()).print(table, markup=False)
+    console().print(shown)
 
 
 @app.command("revoke")

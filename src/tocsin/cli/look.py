@@ -11,7 +11,9 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Table
 
+PIPED_WIDTH = 240
 LEVEL_STYLE = {
     "critical": "bold red",
     "high": "red",
@@ -19,6 +21,20 @@ LEVEL_STYLE = {
     "low": "cyan",
     "info": "dim",
 }
+
+
+def console() -> Console:
+    """Standard output: the terminal's width, or lines as long as they are when piped."""
+    piped = not sys.stdout.isatty()
+    return Console(width=PIPED_WIDTH if piped else None, markup=False, highlight=False)
+
+
+def table(*columns: str) -> Table:
+    """A borderless table whose rows stay on one line."""
+    made = Table(box=None, pad_edge=False)
+    for name in columns:
+        made.add_column(name, no_wrap=True, overflow="ellipsis")
+    return made
 
 
 def progress() -> Progress:

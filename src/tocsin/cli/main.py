@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tocsin import __version__
+from tocsin import __version__, logs
 from tocsin.cli import databases, explain, keys, normalize, send, triage, up, watch
 from tocsin.cli.imports import assets_app, intel_app, users_app
 from tocsin.errors import TocsinError, Unavailable
@@ -54,6 +54,7 @@ def options(
     ] = False,
 ) -> None:
     """Security alert triage that says why, and can prove it."""
+    logs.configure("error")  # commands speak for themselves; only servers log
 
 
 def run() -> None:

@@ -11,7 +11,6 @@ import typer
 from tocsin.cli import files
 from tocsin.errors import InputError, PayloadError
 from tocsin.ingest import Limits
-from tocsin.model import Dossier
 from tocsin.normalize import normalize_payload, source_names, to_ecs
 from tocsin.settings import load
 
@@ -61,10 +60,7 @@ def _line(
         return _encoder.encode({"error": str(item), "reason": item.code, "index": index})
     now = datetime.now(UTC)
     name, alert, gaps = normalize_payload(item.payload, source, now)
-    dossier = Dossier(
-        alert_id="", received_at=now, payload=item.payload, source=name, alert=alert, gaps=gaps
-    )
     if form is Form.ECS:
-        return _encoder.encode(to_ecs(dossier))
+        return _encoder.encode(to_ecs(alert, source=name))
     plain = {"index": index, "source": name, "alert": alert, "gaps": gaps}
     return _encoder.encode(plain)

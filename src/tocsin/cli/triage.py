@@ -12,13 +12,10 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from tocsin import logs
 from tocsin.app import System, running
 from tocsin.cli import files
-from tocsin.cli.look import LEVEL_STYLE, progress
+from tocsin.cli.look import LEVEL_STYLE, console, plain, progress, table
 from tocsin.errors import PayloadError
 from tocsin.ingest import Limits
 from tocsin.model import Dossier
@@ -60,7 +57,6 @@ def triage(
 
     Example: tocsin triage samples/suricata.ndjson --format ndjson
     """
-    logs.configure("error")
     names = files.expand(file)
     chosen = form or (Form.TABLE if sys.stdout.isatty() else Form.NDJSON)
     failed = asyncio.run(_triage(names, chosen, source, load(database=database)))
@@ -163,13 +159,13 @@ def _result(dossier: Dossier) -> dict[str, Any]:
 
 
 def _print_table(results: list[dict[str, Any]]) -> None:
-    table = Table("#", "risk", "verdict", "p", "conf.", "review", "source", "title", box=None)
+    shown = table("#", "risk", "verdict", "p", "conf.", "review", "source", "title")
     for result in results:
         if "error" in result:
-            table.add_row(str(result["index"]), "-", "error", "", "", "", "", result["error"][:100])
+            shown.add_row(str(result["index"]), "-", "error", "", "", "", "", result["error"][:100])
             continue
         level = result["risk_level"].value
-        table.add_row(
+        shown.add_row(
             str(result["index"]),
             f"{result['risk_score']:5.1f} {level}",
             result["verdict"].value,
@@ -177,7 +173,7 @@ def _print_table(results: list[dict[str, Any]]) -> None:
             f"{result['confidence']:.2f}",
             "yes" if result["requires_human_review"] else "no",
             result["source"],
-            (result["title"] or "")[:80],
+            plain(result["title"] or "")[:80],
             style=LEVEL_STYLE[level],
         )
-    Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False).print(table)
+    console().print(shown)

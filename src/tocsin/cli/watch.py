@@ -7,12 +7,11 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from tocsin.app import Store, open_store
-from tocsin.cli.look import LEVEL_STYLE, plain
+from tocsin.cli.look import LEVEL_STYLE, console, plain, table
 from tocsin.settings import Settings, load
 from tocsin.store.balance import Counts
 from tocsin.store.queries import AlertFilter, AlertSummary
@@ -52,14 +51,14 @@ def watch(
 async def _watch(
     settings: Settings, rows: int, every: float, sort: Sort, once: bool, settled: bool
 ) -> None:
-    console = Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False)
+    screen = console()
     async with open_store(settings) as store:
         while settled and await store.dossiers.in_flight():
             await asyncio.sleep(POLL_SECONDS)
         if once:
-            console.print(await _look(store, rows, sort))
+            screen.print(await _look(store, rows, sort))
             return
-        with Live(console=console, auto_refresh=False, screen=False) as live:
+        with Live(console=screen, auto_refresh=False, screen=False) as live:
             while True:
                 live.update(await _look(store, rows, sort), refresh=True)
                 await asyncio.sleep(every)
@@ -73,16 +72,14 @@ async def _look(store: Store, rows: int, sort: Sort) -> Table:
 
 
 def _table(alerts: Sequence[AlertSummary], counts: Counts) -> Table:
-    table = Table(
-        "received", "risk", "verdict", "source", "host", "user", "title", "alert", box=None
-    )
-    table.title = (
+    shown = table("received", "risk", "verdict", "source", "host", "user", "title", "alert")
+    shown.title = (
         f"{counts.received} received, {counts.triaged} triaged, {counts.folded} folded, "
         f"{counts.parked} parked, {counts.in_flight} in flight"
     )
     for alert in alerts:
         level = alert.risk_level.value if alert.risk_level else "info"
-        table.add_row(
+        shown.add_row(
             alert.received_at.strftime("%H:%M:%S"),
             f"{alert.risk_score or 0:5.1f} {level}",
             alert.verdict.value if alert.verdict else "-",
@@ -93,4 +90,4 @@ def _table(alerts: Sequence[AlertSummary], counts: Counts) -> Table:
             alert.alert_id,
             style=LEVEL_STYLE[level],
         )
-    return table
+    return shown

@@ -79,10 +79,15 @@ async def _answers(resources: Resources, asked: Iterable[Questions]) -> Answers:
         resources.inventory.users(_entity_keys(users)),
         resources.history.prevalence(_entity_keys(history), datetime.now(UTC)),
     )
+    recorded = (1, 1)
+    if (assets and not found_assets) or (users and not found_users):
+        recorded = await resources.inventory.counts()
     return Answers(
         {(key.kind, key.value): asset for key, asset in found_assets.items()},
         {(key.kind, key.value): user for key, user in found_users.items()},
         {(key.kind, key.value): count for key, count in counts.items()},
+        has_inventory=recorded[0] > 0,
+        has_directory=recorded[1] > 0,
     )
 
 

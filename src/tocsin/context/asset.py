@@ -59,7 +59,7 @@ class AssetCollector:
             data=AssetContext(prevalence=prevalence),
             source="inventory",
             confidence=0.0,
-        ), _gap(asked.assets)
+        ), _gap(asked.assets, answers)
 
     def _find_keys(
         self,
@@ -104,13 +104,23 @@ def _is_meant(key: Key, asset: AssetRecord, keys: tuple[Key, ...]) -> bool:
     return not full_names or recorded in full_names
 
 
-def _gap(keys: tuple[Key, ...]) -> tuple[Gap, ...]:
+def _gap(keys: tuple[Key, ...], answers: Answers) -> tuple[Gap, ...]:
     if not keys:
         return _ABSENT
+    if not answers.has_inventory:
+        return _EMPTY
     named = ", ".join([f"{kind} {value}" for kind, value in keys[:4]])
     return (Gap(step=STEP, subject="asset", reason=GapReason.NOT_FOUND, detail=named),)
 
 
+_EMPTY = (
+    Gap(
+        step=STEP,
+        subject="asset",
+        reason=GapReason.NOT_CONFIGURED,
+        detail="the inventory is empty; fill it with: tocsin assets import",
+    ),
+)
 _ABSENT = (
     Gap(
         step=STEP,

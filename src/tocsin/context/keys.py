@@ -30,6 +30,8 @@ class Answers(NamedTuple):
     assets: dict[Key, AssetRecord]
     users: dict[Key, UserRecord]
     history: dict[Key, Prevalence]
+    has_inventory: bool = True  # whether any asset is recorded at all
+    has_directory: bool = True  # whether any user is
 
     def prevalence(self, keys: tuple[Key, ...]) -> tuple[Prevalence, ...]:
         """The counts of these keys; what was never seen counts zero."""

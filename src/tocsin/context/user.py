@@ -63,7 +63,7 @@ class UserCollector:
             data=UserContext(prevalence=prevalence),
             source="directory",
             confidence=0.0,
-        ), _gap(asked)
+        ), _gap(asked, answers)
 
 
 @lru_cache(maxsize=16_384)
@@ -91,13 +91,23 @@ def _is_built_in(name: str) -> bool:
     return name in BUILT_IN or name.endswith("$") or name.startswith(("dwm-", "umfd-"))
 
 
-def _gap(asked: Questions) -> tuple[Gap, ...]:
+def _gap(asked: Questions, answers: Answers) -> tuple[Gap, ...]:
+    if asked.users and not answers.has_directory:
+        return _EMPTY
     if asked.users:
         named = ", ".join([f"{kind} {value}" for kind, value in asked.users[:4]])
         return (Gap(step=STEP, subject="user", reason=GapReason.NOT_FOUND, detail=named),)
     return _BUILT_IN if asked.history else _ABSENT
 
 
+_EMPTY = (
+    Gap(
+        step=STEP,
+        subject="user",
+        reason=GapReason.NOT_CONFIGURED,
+        detail="the directory is empty; fill it with: tocsin users import",
+    ),
+)
 _ABSENT = (
     Gap(step=STEP, subject="user", reason=GapReason.ABSENT, detail="the alert names no account"),
 )

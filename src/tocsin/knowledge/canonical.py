@@ -23,20 +23,24 @@ DEFAULT_PORTS = {"http": "80", "https": "443", "ftp": "21", "ws": "80", "wss": "
 _DOT = re.compile(
     r"\s?(?:\[\s?(?:\.|dot)\s?\]|\(\s?(?:\.|dot)\s?\)|\{\s?(?:\.|dot)\s?\}|\\\.)\s?", re.IGNORECASE
 )
-_AT = re.compile(r"\s?(?:\[\s?(?:@|at)\s?\]|\(\s?(?:@|at)\s?\)|\{\s?(?:@|at)\s?\})\s?", re.IGNORECASE)
+_AT = re.compile(
+    r"\s?(?:\[\s?(?:@|at)\s?\]|\(\s?(?:@|at)\s?\)|\{\s?(?:@|at)\s?\})\s?", re.IGNORECASE
+)
 _COLON = re.compile(r"\[:\]|\[://\]|\[:(?=//)", re.IGNORECASE)
 _SCHEME = re.compile(r"^h(?:xx|\*\*|tt|xt|tx)p(s?)(?=\s?:|__|\[)", re.IGNORECASE)
 _FANGS = re.compile(r"[\[({\\]|^h[x*]", re.IGNORECASE)
 _IPV4 = re.compile(r"(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}", re.ASCII)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
-_URL = re.compile(r"([a-z][a-z0-9+.-]{1,19}):(?://|/\\|\\\\)([^/?#\\]*)(.*)", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(
+    r"([a-z][a-z0-9+.-]{1,19}):(?://|/\\|\\\\)([^/?#\\]*)(.*)", re.IGNORECASE | re.DOTALL
+)
 _LOCAL_PART = re.compile(r"[^\s@<>(),;:\\\"\[\]\x00-\x1f\x7f]{1,64}")
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\"<>\ud800-\udfff]")
 
 
 def refang(text: str) -> str:
-    """Undo the usual ways to make an indicator unclickable: `hxxp`, `[.]`, `(dot)`, `[at]` …
+    """Undo the usual ways to make an indicator unclickable: `hxxp`, `[.]`, `(dot)`, `[at]`.
 
     Square brackets around an IPv6 address stay, because they belong to it.
     """
@@ -201,7 +205,7 @@ def canonical(kind: ObservableType, value: str) -> str | None:
             return network(text)
 
 
-def classify(text: str) -> tuple[ObservableType, str] | None:
+def classify(text: str) -> tuple[ObservableType, str] | None:  # noqa: PLR0911 - one per type
     """Say what type of indicator a bare text is, and its canonical value; None if it is none.
 
     A domain must end in a known top-level domain, so that `setup.exe` is not one. A network of

@@ -7,10 +7,13 @@ from functools import cache
 import msgspec
 
 from tocsin.model import Alert, Dossier, Gap
-from tocsin.normalize.engine import Engine
+from tocsin.normalize.catalogue import load_catalogue
+from tocsin.normalize.ecs import to_ecs
+from tocsin.normalize.engine import STEP, Engine
+from tocsin.normalize.ocsf import to_ocsf
 from tocsin.ports import Resources, Work
 
-__all__ = ["build", "normalize_payload"]
+__all__ = ["build", "normalize_payload", "source_names", "to_ecs", "to_ocsf"]
 
 
 def build(resources: Resources) -> Work:
@@ -24,10 +27,9 @@ def build(resources: Resources) -> Work:
             source, alert, gaps = engine.normalize(
                 dossier.payload, dossier.source, dossier.received_at
             )
+            others = (gap for gap in dossier.gaps if gap.step != STEP)  # of an earlier delivery
             done.append(
-                msgspec.structs.replace(
-                    dossier, source=source, alert=alert, gaps=(*dossier.gaps, *gaps)
-                )
+                msgspec.structs.replace(dossier, source=source, alert=alert, gaps=(*others, *gaps))
             )
         return done
 
@@ -47,3 +49,8 @@ def normalize_payload(
 @cache
 def _engine() -> Engine:
     return Engine()
+
+
+def source_names() -> tuple[str, ...]:
+    """The names of the sources that have a definition."""
+    return tuple(sorted(source.name for source in load_catalogue().sources))

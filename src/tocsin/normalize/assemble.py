@@ -23,7 +23,7 @@ from tocsin.model import (
     Threat,
     User,
 )
-from tocsin.normalize.cast import CASTS
+from tocsin.normalize.fields import CASTS
 
 GROUPS: dict[str, type[Record]] = {
     "event": Event,

@@ -4,8 +4,7 @@ A cast gets the raw value and a list for notes. It returns the value to keep, or
 vendor's value says "nothing"; it raises `DecodeError` when there is a value that cannot be read.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 from tocsin.errors import DecodeError
@@ -16,7 +15,6 @@ from tocsin.normalize.severity import severity_of
 
 Cast = Callable[[Any, list[str]], Any]
 
-NAME, LONG, URL, TITLE = 2048, 32_768, 8192, 500
 MAX_ITEMS = 100
 MAX_COUNT = 2**63 - 1
 NOTHING = frozenset(
@@ -24,13 +22,13 @@ NOTHING = frozenset(
     | {"__empty__", "[]", "{}", "not set", "(empty)", "nan"}
 )
 LONGEST_NOTHING = max(len(word) for word in NOTHING)
-TRANSPORTS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "51": "ah"}
-TRANSPORTS |= {"58": "ipv6-icmp", "89": "ospf", "132": "sctp"}
+TRANSPORTS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp"}
+TRANSPORTS |= {"51": "ah", "58": "ipv6-icmp", "89": "ospf", "132": "sctp"}
 OUTCOMES = {
-    "success": "success successful succeeded ok true allowed allow accepted accept granted pass passed yes "
-    "permitted permit completed 0x0",
-    "failure": "failure failed fail false error denied deny blocked block refused rejected reject dropped drop "
-    "no unsuccessful challenge",
+    "success": "success successful succeeded ok true allowed allow accepted accept granted pass "
+    "passed yes permitted permit completed 0x0",
+    "failure": "failure failed fail false error denied deny blocked block refused rejected reject "
+    "dropped drop no unsuccessful challenge",
 }
 OUTCOME_OF = {word: outcome for outcome, words in OUTCOMES.items() for word in words.split()}
 
@@ -67,7 +65,9 @@ def _scalar(value: Any) -> str | None:
     raise DecodeError("not text")
 
 
-def _text(field: str, cap: int) -> Cast:
+def text_cast(field: str, cap: int) -> Cast:
+    """Keep a text up to `cap` characters; a longer one is cut and noted."""
+
     def cast(value: Any, notes: list[str]) -> str | None:
         if type(value) is int:
             return str(value) if -MAX_COUNT <= value <= MAX_COUNT else None
@@ -80,8 +80,9 @@ def _text(field: str, cap: int) -> Cast:
     return cast
 
 
-def _lower(field: str) -> Cast:
-    inner = _text(field, NAME)
+def lower_cast(field: str, cap: int) -> Cast:
+    """Keep a text in lower case."""
+    inner = text_cast(field, cap)
 
     def cast(value: Any, notes: list[str]) -> str | None:
         text: str | None = inner(value, notes)
@@ -90,8 +91,9 @@ def _lower(field: str) -> Cast:
     return cast
 
 
-def _domain(field: str) -> Cast:
-    inner = _lower(field)
+def domain_cast(field: str, cap: int) -> Cast:
+    """Keep a name of a host in lower case, without the final dot."""
+    inner = lower_cast(field, cap)
 
     def cast(value: Any, notes: list[str]) -> str | None:
         text: str | None = inner(value, notes)
@@ -100,7 +102,8 @@ def _domain(field: str) -> Cast:
     return cast
 
 
-def _ip(value: Any, _notes: list[str]) -> str | None:
+def cast_ip(value: Any, _notes: list[str]) -> str | None:
+    """Read an IP address: the first one of a list or of a text with commas."""
     if type(value) is str and (address := ip_address(value)) is not None:
         return address
     if isinstance(value, list):
@@ -116,7 +119,8 @@ def _ip(value: Any, _notes: list[str]) -> str | None:
     raise DecodeError("not an IP address")
 
 
-def _mac(value: Any, _notes: list[str]) -> str | None:
+def cast_mac(value: Any, _notes: list[str]) -> str | None:
+    """Write a MAC address as ECS does: `00-00-5E-00-53-23`."""
     text = clean_text(value)
     if text is None:
         return None
@@ -130,7 +134,9 @@ def _mac(value: Any, _notes: list[str]) -> str | None:
     return "-".join(digits[index : index + 2] for index in range(0, 12, 2))
 
 
-def _whole(limit: int, what: str) -> Cast:
+def whole_cast(limit: int, what: str) -> Cast:
+    """Read whole numbers of 0 to `limit`, also from text, decimal or hexadecimal (`0x…`)."""
+
     def cast(value: Any, _notes: list[str]) -> int | None:
         number = value
         if type(value) is not int:
@@ -156,7 +162,8 @@ def _parse_whole(text: str) -> int | None:
         return None
 
 
-def _severity(value: Any, _notes: list[str]) -> Severity | None:
+def cast_severity(value: Any, _notes: list[str]) -> Severity | None:
+    """Read any vendor's severity as one of our levels."""
     if isinstance(value, Severity):
         return value
     level = severity_of(value)
@@ -165,16 +172,18 @@ def _severity(value: Any, _notes: list[str]) -> Severity | None:
     if clean_text(value) is None:
         return None
     if isinstance(value, list):
-        return _severity(value[0], _notes)
+        return cast_severity(value[0], _notes)
     raise DecodeError("not a severity that is known")
 
 
-def _outcome(value: Any, _notes: list[str]) -> str | None:
+def cast_outcome(value: Any, _notes: list[str]) -> str | None:
+    """Read an outcome as ECS has it: success, failure, or unknown for any other word."""
     text = clean_text(value)
     return None if text is None else OUTCOME_OF.get(text.lower(), "unknown")
 
 
-def _transport(value: Any, _notes: list[str]) -> str | None:
+def cast_transport(value: Any, _notes: list[str]) -> str | None:
+    """Read a transport by name or by its IANA number; `tcp/https` is tcp."""
     text = clean_text(value)
     if text is None:
         return None
@@ -182,7 +191,9 @@ def _transport(value: Any, _notes: list[str]) -> str | None:
     return TRANSPORTS.get(name, name)
 
 
-def _hash(length: int) -> Cast:
+def hash_cast(length: int) -> Cast:
+    """Read a hash of so many hexadecimal digits; all zeros mean that there is none."""
+
     def cast(value: Any, _notes: list[str]) -> str | None:
         text = clean_text(value)
         if text is None or not text.strip("0"):  # all zeros is how some write "no hash"
@@ -195,12 +206,16 @@ def _hash(length: int) -> Cast:
     return cast
 
 
-def _texts(field: str, cap: int) -> Cast:
+def texts_cast(field: str, cap: int) -> Cast:
+    """Read a list of texts, also from one text with commas; repeats are left out."""
+
     def cast(value: Any, notes: list[str]) -> tuple[str, ...] | None:
         if isinstance(value, str):
             value = value.split(",")
         elif isinstance(value, dict):
-            value = [f"{name}:{item}" for name, item in value.items() if isinstance(item, str | int)]
+            value = [
+                f"{name}:{item}" for name, item in value.items() if isinstance(item, str | int)
+            ]
         if not isinstance(value, list):
             value = [value]
         found: dict[str, None] = {}
@@ -215,54 +230,18 @@ def _texts(field: str, cap: int) -> Cast:
     return cast
 
 
-def _techniques(value: Any, _notes: list[str]) -> tuple[str, ...] | None:
+def cast_techniques(value: Any, _notes: list[str]) -> tuple[str, ...] | None:
+    """Find ATT&CK technique ids in any value."""
     return technique_ids(value) or None
 
 
-def _tactics(value: Any, _notes: list[str]) -> tuple[str, ...] | None:
+def cast_tactics(value: Any, _notes: list[str]) -> tuple[str, ...] | None:
+    """Find ATT&CK tactic ids in any value."""
     return tactic_ids(value) or None
 
 
-def _time(value: Any, _notes: list[str]) -> Any:
+def cast_time(value: Any, _notes: list[str]) -> Any:
     """Times need the time of receipt, so the engine reads them; this only drops empty ones."""
-    return None if isinstance(value, str) and value.strip().lower() in NOTHING else value
-
-
-_PORT = _whole(65_535, "port")
-_COUNT = _whole(MAX_COUNT, "number")
-_NAMES = ["event.kind", "event.id", "event.module", "event.provider", "event.category", "event.type", "event.action", "rule.id", "rule.name", "rule.category", "rule.reference", "rule.level", "host.name", "host.id", "host.os", "user.name", "user.domain", "user.id", "user.email", "process.name", "process.executable", "process.parent.name", "process.parent.executable", "file.name", "file.path", "dns.type", "email.sender", "email.message_id", "http.method", "registry.path", "registry.value", "cloud.provider", "cloud.account", "cloud.region", "cloud.service", "cloud.instance"]
-_LONG = ["description", "process.command_line", "process.parent.command_line"]
-
-CASTS: Mapping[str, Cast] = MappingProxyType(
-    {name: _text(name, NAME) for name in _NAMES}
-    | {name: _text(name, LONG) for name in _LONG}
-    | {name: _text(name, URL) for name in ("url", "http.user_agent", "http.referrer", "email.subject")}
-    | dict.fromkeys(("source.ip", "destination.ip", "host.ip"), _ip)
-    | dict.fromkeys(("source.port", "destination.port"), _PORT)
-    | dict.fromkeys(("source.mac", "destination.mac"), _mac)
-    | {name: _domain(name) for name in ("source.domain", "destination.domain", "dns.question")}
-    | dict.fromkeys(("source.bytes", "destination.bytes", "network.bytes", "event.count", "process.pid"), _COUNT)
-    | {
-        "title": _text("title", TITLE),
-        "process.parent.pid": _COUNT,
-        "event.severity": _severity,
-        "event.outcome": _outcome,
-        "event.time": _time,
-        "threat.tactics": _tactics,
-        "threat.techniques": _techniques,
-        "file.hash.md5": _hash(32),
-        "file.hash.sha1": _hash(40),
-        "file.hash.sha256": _hash(64),
-        "email.recipients": _texts("email.recipients", NAME),
-        "http.status": _whole(999, "status code"),
-        "network.transport": _transport,
-        "network.protocol": _lower("network.protocol"),
-        "tags": _texts("tags", 256),
-        # Not fields of the record: values that become observables without a place of their own.
-        "related.ip": _texts("related.ip", 64),
-        "related.hash": _texts("related.hash", 128),
-        "related.domain": _texts("related.domain", 255),
-        "related.url": _texts("related.url", URL),
-        "related.email": _texts("related.email", 320),
-    }
-)
+    if isinstance(value, str):
+        return None if len(value) <= LONGEST_NOTHING and value.lower() in NOTHING else value
+    return None if value in ([], {}) else value

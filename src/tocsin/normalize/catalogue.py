@@ -8,9 +8,9 @@ from importlib import resources
 from typing import Any
 
 from tocsin.errors import DecodeError, SourceError
-from tocsin.normalize.cast import CASTS
 from tocsin.normalize.condition import Test, compile_condition
 from tocsin.normalize.expression import compile_alternatives
+from tocsin.normalize.fields import CASTS
 from tocsin.normalize.path import ROOT, Pick
 from tocsin.normalize.plan import FieldPlan, Plan
 from tocsin.normalize.survey import Known, known_paths
@@ -183,7 +183,9 @@ def _every_place(used: set[str], names: Sequence[str], table: Mapping[str, Any])
     places = {path for path in used if path != ROOT}
     for name in names:
         if _mentions_root(table["decoded"][name]):
-            places |= {path.removeprefix(f"{name}.") for path in used if path.startswith(f"{name}.")}
+            places |= {
+                path.removeprefix(f"{name}.") for path in used if path.startswith(f"{name}.")
+            }
     return places
 
 

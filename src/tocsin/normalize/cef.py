@@ -5,7 +5,14 @@ import re
 from tocsin.errors import DecodeError
 
 START = re.compile(r"CEF:\s?(\d{1,3}(?:\.\d{1,3})?)\|")
-HEADER = ("deviceVendor", "deviceProduct", "deviceVersion", "deviceEventClassId", "name", "severity")
+HEADER = (
+    "deviceVendor",
+    "deviceProduct",
+    "deviceVersion",
+    "deviceEventClassId",
+    "name",
+    "severity",
+)
 MAX_PAIRS = 1000
 
 _HEADER_FIELD = re.compile(r"((?:[^|\\]|\\.)*)(\||$)", re.DOTALL)
@@ -62,9 +69,7 @@ def _read_extension(text: str, found: dict[str, object]) -> None:
         if name not in found:
             found[name] = value
     if labels:
-        found["labels"] = {
-            label: found[name] for name, label in labels.items() if found.get(name)
-        }
+        found["labels"] = {label: found[name] for name, label in labels.items() if found.get(name)}
 
 
 def _unescape(value: str) -> str:

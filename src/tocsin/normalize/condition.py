@@ -57,6 +57,11 @@ def compile_condition(spec: Any, where: str, used: set[str]) -> Condition:
     return Condition(_all(tuple(tests)), needs[0] if needs else None)
 
 
+def is_nothing(value: Any) -> bool:
+    """Whether a member says nothing: absent, empty, or the dash that stands for empty."""
+    return value is None or value in ("", "-", [])
+
+
 def key_of(value: Any) -> str:
     """How a value is written as the key of a map: lower case; whole numbers without `.0`."""
     if isinstance(value, str):
@@ -84,13 +89,7 @@ def _all(tests: tuple[Test, ...]) -> Test:
     if len(tests) == 1:
         return tests[0]
 
-    def test(document: Any) -> bool:
-        for part in tests:  # a loop is a third faster than all() over a generator
-            if not part(document):
-                return False
-        return True
-
-    return test
+    return lambda document: all(part(document) for part in tests)
 
 
 def _exists(pick: Pick) -> Test:
@@ -98,18 +97,11 @@ def _exists(pick: Pick) -> Test:
 
 
 def _lacks(pick: Pick) -> Test:
-    return lambda document: pick(document) in (None, "", [])
+    return lambda document: is_nothing(pick(document))
 
 
 def _any(picks: tuple[Pick, ...]) -> Test:
-    def test(document: Any) -> bool:
-        for pick in picks:
-            value = pick(document)
-            if value is not None and value != "" and value != []:
-                return True
-        return False
-
-    return test
+    return lambda document: any(not is_nothing(pick(document)) for pick in picks)
 
 
 def _equals(pick: Pick, wanted: frozenset[str]) -> Test:

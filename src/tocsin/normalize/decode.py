@@ -110,7 +110,11 @@ def decode_event_data(node: Any) -> dict[str, Any]:
             found[f"Data{index}"] = row
             continue
         attributes = row.get("#attributes") or row.get("$") or row
-        name = attributes.get("Name") or attributes.get("@Name") if isinstance(attributes, dict) else None
+        name = (
+            attributes.get("Name") or attributes.get("@Name")
+            if isinstance(attributes, dict)
+            else None
+        )
         if isinstance(name, str):
             found[name] = row.get("#text", row.get("_", row.get("value")))
     return found

@@ -9,7 +9,7 @@ from tocsin.knowledge.canonical import ip_address, split_url
 from tocsin.model import Alert, ObservableType, Severity
 
 VERSION = "8.17.0"
-# ECS leaves the numbers of event.severity to the source; these are the ones that Elastic's rules use.
+# ECS leaves the numbers of event.severity to the source; these are the ones of Elastic's rules.
 SEVERITY_NUMBERS: Mapping[Severity, int] = MappingProxyType(
     {
         Severity.CRITICAL: 99,
@@ -150,24 +150,22 @@ def _protocols(alert: Alert) -> Iterator[tuple[str, Any]]:
 
 def _related(alert: Alert) -> dict[str, list[str]]:
     """ECS `related.*`: every address, hash, user and host of the alert in one place each."""
-    groups: dict[str, dict[str, None]] = {"ip": {}, "hash": {}, "user": {}, "hosts": {}}
+    of_type: dict[ObservableType, list[str | None]] = {kind: [] for kind in ObservableType}
     for observable in alert.observables:
-        if observable.type is ObservableType.IP:
-            groups["ip"][observable.value] = None
-        elif observable.type is ObservableType.HASH:
-            groups["hash"][observable.value] = None
-        elif observable.type is ObservableType.DOMAIN:
-            groups["hosts"][observable.value] = None
-    for address in (alert.source.ip, alert.destination.ip, alert.host.ip):
-        if address is not None:
-            groups["ip"].setdefault(address)
-    for user in (alert.user.name, alert.user.id, alert.user.email):
-        if user is not None:
-            groups["user"][user] = None
-    for host in (alert.host.name, alert.source.domain, alert.destination.domain):
-        if host is not None and ip_address(host) is None:
-            groups["hosts"][host] = None
-    return {name: list(values) for name, values in groups.items() if values}
+        of_type[observable.type].append(observable.value)
+    source, destination, host, user = alert.source, alert.destination, alert.host, alert.user
+    hosts = (host.name, source.domain, destination.domain)
+    groups: dict[str, list[str | None]] = {
+        "ip": [*of_type[ObservableType.IP], source.ip, destination.ip, host.ip],
+        "hash": of_type[ObservableType.HASH],
+        "user": [user.name, user.id, user.email],
+        "hosts": [*of_type[ObservableType.DOMAIN], *(h for h in hosts if h and not ip_address(h))],
+    }
+    return {
+        name: list(dict.fromkeys(value for value in values if value is not None))
+        for name, values in groups.items()
+        if any(value is not None for value in values)
+    }
 
 
 def _put(document: dict[str, Any], path: str, value: Any) -> None:

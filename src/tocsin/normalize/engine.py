@@ -7,13 +7,14 @@ import msgspec
 
 from tocsin.model import Alert, Gap, GapReason, Mapping, MappingMethod
 from tocsin.normalize.assemble import RELATED, assemble
-from tocsin.normalize.cast import TITLE, clean_text
+from tocsin.normalize.cast import clean_text
 from tocsin.normalize.catalogue import Catalogue, Source, load_catalogue
+from tocsin.normalize.fields import TITLE
 from tocsin.normalize.infer import infer
 from tocsin.normalize.mapping import TIME, Draft, map_fields
 from tocsin.normalize.observables import observables_of
 from tocsin.normalize.payload import TEXT, camel_keys, read_payload, unflattened, unwrapped
-from tocsin.normalize.survey import MAX_LISTED, survey
+from tocsin.normalize.survey import listed, survey
 
 STEP = "normalize"
 UNKNOWN = "unknown"
@@ -106,12 +107,10 @@ class Engine:
             found.setdefault("event.module", definition.product)
             found.setdefault("event.provider", definition.vendor)
         count = survey(document, definition.known if definition is not None else {}, aliased)
-        mapped, unmapped, paths = count.mapped, count.unmapped, count.unmapped_fields
+        left = count.left
         if inferred:
-            left = [path for path, _ in count.left if path not in inferred]
-            mapped += len(count.left) - len(left)
-            unmapped -= len(count.left) - len(left)
-            paths = left[:MAX_LISTED]
+            left = [leaf for leaf in left if leaf[0] not in inferred]
+        by_inference = len(count.left) - len(left)
         notes = draft.notes
         if draft.failed:
             notes.extend(f"{field} could not be read: {why}" for field, why in draft.failed.items())
@@ -123,9 +122,9 @@ class Engine:
             observables=observables_of(alert, related),
             mapping=Mapping(
                 method=MappingMethod.INFERRED if definition is None else MappingMethod.DECLARED,
-                mapped=mapped,
-                unmapped=unmapped,
-                unmapped_fields=tuple(paths),
+                mapped=count.mapped + by_inference,
+                unmapped=count.unmapped - by_inference,
+                unmapped_fields=listed(left),
                 notes=tuple(notes[:MAX_NOTES]),
             ),
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.errors import DecodeError, SourceError
-from tocsin.normalize.condition import compile_condition, key_of
+from tocsin.normalize.condition import compile_condition, is_nothing, key_of
 from tocsin.normalize.decode import DECODERS
 from tocsin.normalize.path import ROOT, Pick, compile_path
 
@@ -65,23 +65,7 @@ def compile_alternatives(spec: Any, where: str, used: set[str]) -> tuple[Express
 
 
 def _compile_table(spec: dict[str, Any], where: str, used: set[str]) -> Expression:
-    if unknown := set(spec) - VERBS - PARAMETERS:
-        raise SourceError(f"{where}: unknown verb {', '.join(sorted(unknown))}")
-    sources = [verb for verb in ("path", "first", "join") if verb in spec]
-    if len(sources) > 1 or not (sources or "default" in spec):
-        raise SourceError(f"{where}: needs exactly one of path, first, join, or only a default")
-    if ("with" in spec and "join" not in spec) or ("take" in spec and "decode" not in spec):
-        raise SourceError(f"{where}: `with` belongs to join and `take` to decode")
-    source = Expression(_nothing, None)
-    match sources:
-        case ["path"]:
-            if not isinstance(spec["path"], str):
-                raise SourceError(f"{where}: a path is a text")
-            source = compile_expression(spec["path"], where, used)
-        case ["first"]:
-            source = _first(_all(spec["first"], where, used))
-        case ["join"]:
-            source = _join(_all(spec["join"], where, used), str(spec.get("with", " ")))
+    source = _compile_source(spec, where, used)
     pick, needs = source.pick, source.needs
     if "decode" in spec:
         pick = _decode(pick, spec["decode"], spec.get("take"), where)
@@ -94,6 +78,26 @@ def _compile_table(spec: dict[str, Any], where: str, used: set[str]) -> Expressi
         pick = _guard(pick, condition.test)
         needs = condition.needs if condition.needs is not None else needs
     return Expression(pick, needs, source.path if len(spec) == 1 else None)
+
+
+def _compile_source(spec: dict[str, Any], where: str, used: set[str]) -> Expression:
+    """Where the table takes its value from: a path, the first of several, or several joined."""
+    if unknown := set(spec) - VERBS - PARAMETERS:
+        raise SourceError(f"{where}: unknown verb {', '.join(sorted(unknown))}")
+    if ("with" in spec and "join" not in spec) or ("take" in spec and "decode" not in spec):
+        raise SourceError(f"{where}: `with` belongs to join and `take` to decode")
+    match [verb for verb in ("path", "first", "join") if verb in spec]:
+        case ["path"]:
+            if not isinstance(spec["path"], str):
+                raise SourceError(f"{where}: a path is a text")
+            return compile_expression(spec["path"], where, used)
+        case ["first"]:
+            return _first(_all(spec["first"], where, used))
+        case ["join"]:
+            return _join(_all(spec["join"], where, used), str(spec.get("with", " ")))
+        case [] if "default" in spec:
+            return Expression(_nothing, None)
+    raise SourceError(f"{where}: needs exactly one of path, first, join, or only a default")
 
 
 def _all(specs: Any, where: str, used: set[str]) -> tuple[Expression, ...]:
@@ -126,7 +130,7 @@ def _first(parts: tuple[Expression, ...]) -> Expression:
             except DecodeError as error:
                 failure = error
                 continue
-            if value is not None and value != "" and value != "-" and value != []:
+            if not is_nothing(value):
                 return value
         if failure is not None:
             raise failure
@@ -161,7 +165,7 @@ def _decode(source: Pick, name: Any, take: Any, where: str) -> Pick:
 
     def pick(document: Any) -> Any:
         value = source(document)
-        if value is None or value == "" or value == "-":
+        if is_nothing(value):
             return None
         if type(value) is list and name not in {"hashes", "json", "event_data"}:
             value = value[0]
@@ -172,45 +176,46 @@ def _decode(source: Pick, name: Any, take: Any, where: str) -> Pick:
 
 
 def _map(source: Pick, table: Any, where: str) -> Pick:
-    if not isinstance(table, dict):
-        raise SourceError(f"{where}: map needs a table")
-    bounds: list[tuple[float, Any]] = []
-    exact: dict[str, Any] = {}
-    for key, value in table.items():
-        bound = _BOUND.fullmatch(key.strip())
-        if bound is not None:
-            bounds.append((float(bound.group(1)), value))
-        else:
-            exact[key.lower()] = value
-    if not bounds and not exact:
-        raise SourceError(f"{where}: an empty map maps nothing")
-    bounds.sort(key=lambda item: item[0], reverse=True)
+    if not isinstance(table, dict) or not table:
+        raise SourceError(f"{where}: map needs a table that is not empty")
+    exact, bounds = _read_map(table)
 
     def look_up(value: Any) -> Any:
         found = exact.get(key_of(value))
-        if found is None and bounds:
-            try:
-                number = float(value)
-            except (TypeError, ValueError, OverflowError):
-                return None
-            return next((result for bound, result in bounds if number >= bound), None)
-        return found
+        if found is not None or not bounds:
+            return found
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return next((result for bound, result in bounds if number >= bound), None)
 
     def pick(document: Any) -> Any:
         value = source(document)
-        if value is None:
-            return None
         if type(value) is list:
             return next((found for item in value if (found := look_up(item)) is not None), None)
-        return look_up(value)
+        return None if value is None else look_up(value)
 
     return pick
+
+
+def _read_map(table: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[float, Any]]]:
+    """The exact keys of a map, in lower case, and its bounds (`>=7`), the highest first."""
+    exact: dict[str, Any] = {}
+    bounds: list[tuple[float, Any]] = []
+    for key, value in table.items():
+        if bound := _BOUND.fullmatch(key.strip()):
+            bounds.append((float(bound.group(1)), value))
+        else:
+            exact[key.lower()] = value
+    bounds.sort(key=lambda item: item[0], reverse=True)
+    return exact, bounds
 
 
 def _default(source: Pick, default: Any) -> Pick:
     def pick(document: Any) -> Any:
         value = source(document)
-        return default if value is None or value == "" or value == "-" else value
+        return default if is_nothing(value) else value
 
     return pick if source is not _nothing else lambda _document: default
 

@@ -2,45 +2,32 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
 from tocsin.errors import DecodeError, SourceError
 from tocsin.knowledge.canonical import email_address, hash_value, ip_address
-from tocsin.normalize.cast import CASTS, clean_text
-from tocsin.normalize.decode import DECODERS, HASH_NAMES, read_json
+from tocsin.normalize.decode import DECODERS, HASH_NAMES
+from tocsin.normalize.fields import CASTS
+from tocsin.normalize.leaves import Leaf, leaves_of, plain_name
 from tocsin.normalize.mapping import TIME, Draft
-from tocsin.normalize.survey import MAX_DEPTH, Known
+from tocsin.normalize.survey import Known
 
-MAX_LEAVES = 3000
 MAX_TIMES = 20
-MAX_EMBEDDED = 262_144
-NAME_KEYS = ("key", "Key", "name", "Name", "field", "parameter", "type")
-VALUE_KEYS = ("value", "Value", "ValueString", "valueString", "stringValue", "multiValue", "intValue", "val")
-LINES = frozenset(
-    "syslogmessage rawdata message msg raw rawmessage fulllog log event additionalextensions".split()
-)
+MAX_RELATED = 32
 SHAPED = {"file.hash.md5": "md5", "file.hash.sha1": "sha1", "file.hash.sha256": "sha256"}
-NAMES = frozenset({"dns.question", "source.domain", "destination.domain", "host.name", "related.domain"})
+NAMES = frozenset(
+    {"dns.question", "source.domain", "destination.domain", "host.name", "related.domain"}
+)
 DOMAINS = frozenset({"dns.question", "related.domain"})
+MAILS = frozenset({"user.email", "email.sender"})
 ADDRESSES = frozenset({"source.ip", "destination.ip", "host.ip"})
-_NOT_ALNUM = re.compile(r"[^a-z0-9]+")
-_TYPE_SUFFIX = re.compile(r"_[a-z]$")  # Log Analytics: SrcIpAddr_s, Port_d
 _TOWARDS = re.compile(r"dst|dest|target|server|resp|victim", re.IGNORECASE)
-_FROM = re.compile(r"src|source|client|remote|caller|attack|orig|peer|actor|user|sender|ip", re.IGNORECASE)
+_FROM = re.compile(
+    r"src|source|client|remote|caller|attack|orig|peer|actor|user|sender|ip", re.IGNORECASE
+)
 _OF_TIME = re.compile(r"time|date|stamp|_at$|[a-z]At$|created", re.IGNORECASE)
-_EMPTY: Known = {}
-
-
-class Leaf(NamedTuple):
-    """A scalar of the payload: its path, the normalised last one and two names, the value."""
-
-    path: str
-    name: str
-    two: str
-    value: Any
 
 
 class Candidate(NamedTuple):
@@ -57,7 +44,7 @@ def infer(document: dict[str, Any], draft: Draft, known: Known) -> frozenset[str
     Each field takes the leaf with the best name whose value has the field's shape. Addresses
     whose names say nothing become source, destination or related ones by position.
     """
-    leaves = list(_leaves(document, known))
+    leaves = leaves_of(document, known)
     by_field: dict[str, list[Candidate]] = {}
     synonyms = _synonyms()
     for order, leaf in enumerate(leaves):
@@ -75,8 +62,8 @@ def infer(document: dict[str, Any], draft: Draft, known: Known) -> frozenset[str
     if TIME not in draft.found:
         named = [leaf for leaf in leaves if _OF_TIME.search(leaf.path.rpartition(".")[2])]
         _take_best(TIME, [Candidate(0, 0, leaf) for leaf in named[:MAX_TIMES]], draft, used)
-    name = draft.found.get("user.name")
-    if name is not None and "@" in name and (address := email_address(name)) is not None:
+    user = str(draft.found.get("user.name", ""))
+    if "@" in user and (address := email_address(user)) is not None:
         draft.found["user.email"] = address
     return frozenset(used)
 
@@ -101,151 +88,83 @@ def _read(field: str, raw: Any, draft: Draft) -> Any:
     if field in SHAPED:
         return DECODERS["hashes"](raw).get(SHAPED[field])
     if field in ADDRESSES:
-        decoded = DECODERS["hostport"](raw[0] if isinstance(raw, list) and raw else raw)
-        if "ip" not in decoded:
-            raise DecodeError("not an IP address")
-        return decoded["ip"]
-    if field == "user.email" or field == "email.sender":
+        address = DECODERS["hostport"](raw[0] if isinstance(raw, list) and raw else raw)
+        return _require(address.get("ip"), "an IP address")
+    if field in MAILS:
         return DECODERS["email"](raw)["address"]
-    if field == "url":
-        text = clean_text(raw)
-        if text is None or not (text[:1] == "/" or "://" in text or "[" in text):
-            raise DecodeError("not a URL")
-    elif field in NAMES:
-        text = clean_text(raw)
-        if text is None or " " in text or "/" in text or ip_address(text) is not None:
-            raise DecodeError("not a name")
-        if field in DOMAINS and "." not in text:
-            raise DecodeError("not a domain")
-    elif field != "description" and isinstance(raw, str) and raw[:1] in {"{", "["}:
-        raise DecodeError("not a plain value")
-    elif field == "event.action" and str(raw).isdigit():
-        raise DecodeError("not an action")
-    elif field == "http.user_agent" and len(str(raw)) < 4:
-        raise DecodeError("not a user agent")
-    elif field == "event.outcome":
+    if field == "event.outcome":
         outcome = CASTS[field](raw, draft.notes)
         return None if outcome == "unknown" else outcome
-    elif field == "user.name" and isinstance(raw, str) and raw.startswith("arn:"):
+    if field == "user.name" and isinstance(raw, str) and raw.startswith("arn:"):
         raw = raw.rpartition("/")[2]
+    if field != "description" and isinstance(raw, str) and not _looks_right(field, raw.strip()):
+        raise DecodeError("not of the field's shape")
     value = CASTS[field](raw, draft.notes)
     return draft.read_time(value) if field == TIME and value is not None else value
+
+
+def _require(value: Any, what: str) -> Any:
+    if value is None:
+        raise DecodeError(f"not {what}")
+    return value
+
+
+def _looks_right(field: str, text: str) -> bool:
+    """Whether a text has the shape that values of a field have."""
+    if text[:1] in {"{", "["}:
+        return False
+    if field in NAMES:
+        plain = " " not in text and "/" not in text and ip_address(text) is None
+        return plain and (field not in DOMAINS or "." in text)
+    match field:
+        case "url":
+            return text[:1] == "/" or "://" in text or "[" in text
+        case "event.action":
+            return not text.isdigit()
+        case "http.user_agent":
+            return len(text) > 3
+    return True
 
 
 def _take_shapes(leaves: list[Leaf], draft: Draft, used: set[str]) -> None:
     """Give a place to addresses and hashes under names that nobody knows."""
     found = draft.found
-    taken = {found.get(field) for field in ADDRESSES}
-    related_ip: list[str] = []
-    related_hash: list[str] = []
+    known = {value for value in found.values() if isinstance(value, str)}
+    related: dict[str, list[str]] = {"related.ip": [], "related.hash": []}
     for leaf in leaves:
         value = leaf.value
         if type(value) is not str or not 3 < len(value) < 160 or leaf.path in used:
             continue
-        address = ip_address(value) if value[:1].isalnum() or value[0] == ":" else None
-        if address is not None:
-            if address in taken:
-                continue
-            taken.add(address)
-            used.add(leaf.path)
-            if "destination.ip" not in found and _TOWARDS.search(leaf.path):
-                found["destination.ip"] = address
-            elif "source.ip" not in found and _FROM.search(leaf.path):
-                found["source.ip"] = address
+        address = ip_address(value) if value[0] == ":" or value[0].isalnum() else None
+        if address is not None and address not in known:
+            field = _side(leaf.path, found)
+            if field is not None:
+                found[field] = address
             else:
-                related_ip.append(address)
+                related["related.ip"].append(address)
+            known.add(address)
+            used.add(leaf.path)
         elif len(value.strip()) in HASH_NAMES and _names_hash(leaf.path):
             digest = hash_value(value)
-            if digest is not None and digest not in found.values():
-                related_hash.append(digest)
+            if digest is not None and digest not in known:
+                related["related.hash"].append(digest)
+                known.add(digest)
                 used.add(leaf.path)
-    if related_ip:
-        found["related.ip"] = (*found.get("related.ip", ()), *related_ip[:32])
-    if related_hash:
-        found["related.hash"] = (*found.get("related.hash", ()), *related_hash[:32])
+    for field, values in related.items():
+        if values:
+            found[field] = (*found.get(field, ()), *values[:MAX_RELATED])
+
+
+def _side(path: str, found: dict[str, Any]) -> str | None:
+    """The end of the connection that an address belongs to by the name it stands under."""
+    if "destination.ip" not in found and _TOWARDS.search(path):
+        return "destination.ip"
+    return "source.ip" if "source.ip" not in found and _FROM.search(path) else None
 
 
 def _names_hash(path: str) -> bool:
     lowered = path.lower()
     return "hash" in lowered or "sha" in lowered or "md5" in lowered
-
-
-def _leaves(document: dict[str, Any], known: Known) -> Iterator[Leaf]:
-    count = 0
-    for leaf in _walk(document, known, "", "", 0):
-        yield leaf
-        count += 1
-        if count >= MAX_LEAVES:
-            return
-
-
-def _walk(
-    node: dict[str, Any], known: Known | None, prefix: str, parent: str, depth: int
-) -> Iterator[Leaf]:
-    if depth > MAX_DEPTH:
-        return
-    pair = _pair(node)
-    if pair is not None:
-        name = _plain(pair[0])
-        yield Leaf(f"{prefix}{pair[0]}", name, parent + name, pair[1])
-    inside: list[tuple[str, dict[str, Any], Known | None]] = []
-    for key, value in node.items():
-        below = known.get(key, _EMPTY) if known is not None else None
-        if below is None:
-            continue
-        path = f"{prefix}{key}"
-        if type(value) is dict:
-            inside.append((path, value, below))
-        elif type(value) is list:
-            rows = [item for item in value if type(item) is dict]
-            inside.extend((path, row, below) for row in rows[:100])
-            scalars = [item for item in value if type(item) is not dict]
-            if scalars:
-                name = _plain(key)
-                yield Leaf(path, name, parent + name, scalars)
-        elif value is not None and value != "":
-            embedded = _embedded(key, value)
-            if embedded is not None:
-                inside.append((path, embedded, below))
-            if embedded is None or value[0] != "{":
-                name = _plain(key)
-                yield Leaf(path, name, parent + name, value)
-    for path, child, below in inside:  # nearer leaves come before deeper ones
-        yield from _walk(child, below, f"{path}.", _plain(path.rpartition(".")[2]), depth + 1)
-
-
-def _pair(node: dict[str, Any]) -> tuple[str, Any] | None:
-    """The name and value of `{"Key": "target_name", "ValueString": "…"}` and its relatives."""
-    if len(node) > 4:
-        return None
-    name = next((node[key] for key in NAME_KEYS if isinstance(node.get(key), str)), None)
-    value = next((node[key] for key in VALUE_KEYS if node.get(key) not in (None, "")), None)
-    return (name, value) if name and value is not None and not isinstance(value, dict) else None
-
-
-def _embedded(name: str, value: Any) -> dict[str, Any] | None:
-    """The object inside a text: JSON anywhere, `key=value` pairs where whole log lines stand."""
-    if type(value) is not str or not 2 < len(value) <= MAX_EMBEDDED:  # noqa: PLR2004
-        return None
-    if value[0] == "{" and value[-1] == "}":
-        try:
-            decoded = read_json(value)
-        except DecodeError:
-            return None
-        return decoded if isinstance(decoded, dict) else None
-    if value.count("=") > 2 and _plain(name) in LINES:  # noqa: PLR2004
-        try:
-            return dict(DECODERS["key_value"](value))
-        except DecodeError:
-            return None
-    return None
-
-
-@lru_cache(maxsize=16_384)
-def _plain(name: str) -> str:
-    """A name without case, punctuation and the type suffix of Log Analytics columns."""
-    plain = _NOT_ALNUM.sub("", _TYPE_SUFFIX.sub("", name).lower())
-    return plain[:128]
 
 
 @cache
@@ -268,5 +187,5 @@ def _synonyms() -> dict[str, tuple[tuple[str, int], ...]]:
     found: dict[str, dict[str, int]] = {}
     for field, names in _table().items():
         for rank, name in enumerate(names):
-            found.setdefault(_plain(name.replace(".", "")), {}).setdefault(field, rank)
+            found.setdefault(plain_name(name.replace(".", "")), {}).setdefault(field, rank)
     return {name: tuple(fields.items()) for name, fields in found.items()}

@@ -24,7 +24,87 @@ Mention = tuple[ObservableType, str]
 
 # Top-level domains that are far more often the end of a file name or of a member in code.
 FILE_ENDINGS = frozenset(
-    ["app", "bat", "bin", "cab", "cc", "cfg", "cmd", "cpl", "csv", "dat", "db", "dll", "dmp", "doc", "docm", "docx", "drv", "evtx", "exe", "gz", "hta", "htm", "html", "inf", "ini", "iso", "jar", "jpg", "js", "jse", "json", "key", "lnk", "log", "lua", "md", "mov", "msc", "msi", "name", "o", "ocx", "pdb", "pdf", "php", "pl", "png", "ppt", "ps", "ps1", "psd1", "psm1", "py", "rar", "reg", "rs", "rtf", "scr", "sh", "so", "sql", "sys", "tar", "tmp", "ts", "txt", "url", "vb", "vbe", "vbs", "ws", "wsf", "xls", "xlsm", "xlsx", "xml", "yaml", "yml", "zip"]
+    [
+        "app",
+        "bat",
+        "bin",
+        "cab",
+        "cc",
+        "cfg",
+        "cmd",
+        "cpl",
+        "csv",
+        "dat",
+        "db",
+        "dll",
+        "dmp",
+        "doc",
+        "docm",
+        "docx",
+        "drv",
+        "evtx",
+        "exe",
+        "gz",
+        "hta",
+        "htm",
+        "html",
+        "inf",
+        "ini",
+        "iso",
+        "jar",
+        "jpg",
+        "js",
+        "jse",
+        "json",
+        "key",
+        "lnk",
+        "log",
+        "lua",
+        "md",
+        "mov",
+        "msc",
+        "msi",
+        "name",
+        "o",
+        "ocx",
+        "pdb",
+        "pdf",
+        "php",
+        "pl",
+        "png",
+        "ppt",
+        "ps",
+        "ps1",
+        "psd1",
+        "psm1",
+        "py",
+        "rar",
+        "reg",
+        "rs",
+        "rtf",
+        "scr",
+        "sh",
+        "so",
+        "sql",
+        "sys",
+        "tar",
+        "tmp",
+        "ts",
+        "txt",
+        "url",
+        "vb",
+        "vbe",
+        "vbs",
+        "ws",
+        "wsf",
+        "xls",
+        "xlsm",
+        "xlsx",
+        "xml",
+        "yaml",
+        "yml",
+        "zip",
+    ]
 )
 ONLY_INTERNAL = frozenset({"local", "lan", "internal", "intranet", "corp", "home", "localdomain"})
 
@@ -59,8 +139,7 @@ def _cached(text: str) -> tuple[Mention, ...]:
 
 
 def _scan(text: str) -> tuple[Mention, ...]:
-    dotted, colon = "." in text, ":" in text
-    if not dotted and not colon and _LONG_WORD.search(text) is None:
+    if "." not in text and ":" not in text and _LONG_WORD.search(text) is None:
         return ()
     text = _refang(text)
     found: dict[Mention, None] = {}
@@ -68,21 +147,24 @@ def _scan(text: str) -> tuple[Mention, ...]:
         text = _URL.sub(lambda hit: _take_url(hit.group(), found), text)
     if "@" in text:
         text = _EMAIL.sub(lambda hit: _take_email(hit.group(), found), text)
-    if "." in text:
-        for hit in _DOTTED.finditer(text):
-            _take_dotted(text, hit, found)
-            if len(found) >= MAX_MENTIONS:
-                break
-    if "::" in text or text.count(":") > 3:
-        for hit in _IPV6.finditer(text):
-            address = ip_address(hit.group())
-            if address is not None and len(address) > 4:
-                found[ObservableType.IP, address] = None
+    for hit in _DOTTED.finditer(text):
+        _take_dotted(text, hit, found)
+        if len(found) >= MAX_MENTIONS:
+            break
+    if "::" in text or text.count(":") > 3:  # an IPv6 address has more colons
+        _take_ipv6(text, found)
     for hit in _HEX.finditer(text):
         value = hash_value(hit.group())
         if value is not None and not value.isdigit():
             found[ObservableType.HASH, value] = None
     return tuple(found)[:MAX_MENTIONS]
+
+
+def _take_ipv6(text: str, found: dict[Mention, None]) -> None:
+    for hit in _IPV6.finditer(text):
+        address = ip_address(hit.group())
+        if address is not None and len(address) > 4:  # not `::` or `::1`
+            found[ObservableType.IP, address] = None
 
 
 def _refang(text: str) -> str:
@@ -96,7 +178,9 @@ def _refang(text: str) -> str:
 
 def _take_url(text: str, found: dict[Mention, None]) -> str:
     text = text.rstrip(".,;:!?*")
-    while text[-1:] in {")", "]"} and text.count("(") + text.count("[") < text.count(")") + text.count("]"):
+    while text[-1:] in {")", "]"} and text.count("(") + text.count("[") < text.count(
+        ")"
+    ) + text.count("]"):
         text = text[:-1].rstrip(".,;:!?*")
     url = canonical_url(text)
     if url is not None:
@@ -121,7 +205,12 @@ def _take_dotted(text: str, hit: re.Match[str], found: dict[Mention, None]) -> N
             found[ObservableType.IP, address] = None
         return
     last = token.rpartition(".")[2].lower()
-    if last in FILE_ENDINGS or last in ONLY_INTERNAL or last.isdigit() or text[end : end + 1] == "(":
+    if (
+        last in FILE_ENDINGS
+        or last in ONLY_INTERNAL
+        or last.isdigit()
+        or text[end : end + 1] == "("
+    ):
         return
     if before[-1:] in {"$", "\\", "%", "#"} and before[-2:] != "\\\\":
         return
@@ -138,10 +227,12 @@ def _take_dotted(text: str, hit: re.Match[str], found: dict[Mention, None]) -> N
 
 
 def _is_version(token: str, before: str) -> bool:
-    """Whether four numbers are a version: `Version=4.0.0.0`, `App/1.2.3.4`, `\\App\\1.2.3.4`."""
+    r"""Whether four numbers are a version: `Version=4.0.0.0`, `App/1.2.3.4`, `\App\1.2.3.4`."""
     if token.endswith(".0.0") or token.startswith("0."):
         return True
     if before[-1:] in {"\\", "/"}:
         return before[-2:-1].isalnum() or before[-2:-1] in {")", "_", "-"}
     lowered = before.lower()
-    return "version" in lowered or lowered.endswith((" v", " ver ", "build ")) or lowered[-1:] == "v"
+    return (
+        "version" in lowered or lowered.endswith((" v", " ver ", "build ")) or lowered[-1:] == "v"
+    )

@@ -16,9 +16,13 @@ _FAST_LOG = re.compile(
     r"(?P<source>\S{1,64})\s+->\s+(?P<destination>\S{1,64})",
     re.DOTALL,
 )
-_ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F.]{0,15}){2,8})(?![\w.]*\w)")
+_ADDRESS = re.compile(
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F.]{0,15}){2,8})(?![\w.]*\w)"
+)
 _PORTS = re.compile(r"(?:(\d{1,5})\D{1,8})?(\d{1,5})", re.ASCII)
-_FINDING_TYPE = re.compile(r"(\w{2,64}):(\w{2,64})/([\w -]{2,128})(?:\.([\w.-]{1,64}))?(?:!(.{1,64}))?")
+_FINDING_TYPE = re.compile(
+    r"(\w{2,64}):(\w{2,64})/([\w &-]{2,128})(?:\.([\w.-]{1,64}))?(?:!(.{1,64}))?"
+)
 
 
 def text_of(value: Any) -> str:
@@ -103,21 +107,25 @@ def decode_fast_log(text: Any) -> dict[str, str]:
     return {name: value for name, value in match.groupdict().items() if value is not None}
 
 
-
-
 def decode_ports(value: Any) -> dict[str, Any]:
     """Two ports as an object, a list or a text (`1 -> 2`); one alone is the destination's."""
     if isinstance(value, dict):
-        source = next((value[key] for key in ("source", "src", "source_port") if key in value), None)
+        source = next(
+            (value[key] for key in ("source", "src", "source_port") if key in value), None
+        )
         target = next(
-            (value[key] for key in ("destination", "dst", "dest", "destination_port") if key in value),
+            (
+                value[key]
+                for key in ("destination", "dst", "dest", "destination_port")
+                if key in value
+            ),
             None,
         )
         return {"source": source, "destination": target}
     if isinstance(value, list):
         if len(value) == 1:
             return {"destination": value[0]}
-        if len(value) == 2:  # noqa: PLR2004 - source and destination
+        if len(value) == 2:
             return {"source": value[0], "destination": value[1]}
         raise DecodeError("not a pair of ports")
     match = _PORTS.fullmatch(text_of(value).strip())

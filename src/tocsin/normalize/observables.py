@@ -54,14 +54,18 @@ def _take_network(alert: Alert, found: Found) -> None:
     if source.ip is not None:
         _add(_observable(ObservableType.IP, source.ip, ObservableRole.SOURCE, False), found)
     if destination.ip is not None:
-        _add(_observable(ObservableType.IP, destination.ip, ObservableRole.DESTINATION, False), found)
+        _add(
+            _observable(ObservableType.IP, destination.ip, ObservableRole.DESTINATION, False), found
+        )
     if alert.host.ip is not None:
         _add(_observable(ObservableType.IP, alert.host.ip, ObservableRole.HOST, False), found)
     if source.domain is not None:
         _add(_observable(ObservableType.DOMAIN, source.domain, ObservableRole.SOURCE, False), found)
     if destination.domain is not None:
         _add(
-            _observable(ObservableType.DOMAIN, destination.domain, ObservableRole.DESTINATION, True),
+            _observable(
+                ObservableType.DOMAIN, destination.domain, ObservableRole.DESTINATION, True
+            ),
             found,
         )
 

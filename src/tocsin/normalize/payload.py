@@ -73,7 +73,8 @@ def camel_keys(node: Any, depth: int = 0) -> Any:
         return node
     if isinstance(node, dict):
         return {
-            name[:1].lower() + name[1:]: camel_keys(value, depth + 1) for name, value in node.items()
+            name[:1].lower() + name[1:]: camel_keys(value, depth + 1)
+            for name, value in node.items()
         }
     if isinstance(node, list):
         return [camel_keys(item, depth + 1) for item in node]

@@ -45,9 +45,7 @@ class Plan:
         index = {path: number for number, path in enumerate(self._nodes)}
         self._index = index
         # For each object below the document: its number, its parent's number, its name there.
-        self._steps = tuple(
-            (index[path[:-1]], path[-1]) for path in self._nodes if path
-        )
+        self._steps = tuple((index[path[:-1]], path[-1]) for path in self._nodes if path)
 
     def lines(self, document: dict[str, Any]) -> tuple[tuple[Line, ...], list[dict[str, Any]]]:
         """The alternatives worth trying for this document, and the objects that they read."""

@@ -9,13 +9,14 @@ WORDS: Mapping[str, Severity] = MappingProxyType(
     {
         word: level
         for level, words in {
-            Severity.CRITICAL: "critical crit emergency emerg panic fatal severe disaster very-high "
-            "veryhigh urgent sev0 sev1 p0 p1 blocker s1",
-            Severity.HIGH: "high error err major important alert sev2 p2 s2 malicious danger",
-            Severity.MEDIUM: "medium med moderate warning warn average suspicious sev3 p3 s3 elevated",
-            Severity.LOW: "low minor notice sev4 p4 s4 normal",
+            Severity.CRITICAL: "critical crit emergency emerg panic fatal severe disaster blocker "
+            "very-high veryhigh urgent sev0 sev1 p0 p1 s1",
+            Severity.HIGH: "high error err major important alert malicious danger sev2 p2 s2",
+            Severity.MEDIUM: "medium med moderate warning warn average suspicious elevated sev3 p3 "
+            "s3",
+            Severity.LOW: "low minor notice normal sev4 p4 s4",
             Severity.INFO: "info informational information informative none debug ok trace verbose "
-            "sev5 p5 s5 benign clean success",
+            "benign clean success sev5 p5 s5",
         }.items()
         for word in words.split()
     }

@@ -1,11 +1,13 @@
 """Counting which leaves of a payload a mapping knows and which it leaves over."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 MAX_LEAVES = 10_000
 MAX_DEPTH = 100
 MAX_LISTED = 50
+MAX_PATH = 200
 
 # Names known at one level of a payload; None as value: everything below is known.
 Known = dict[str, "Known | None"]
@@ -36,14 +38,23 @@ def known_paths(paths: Iterable[str]) -> Known:
 class Survey:
     """The count of one payload's leaves."""
 
-    __slots__ = ("aliased", "left", "mapped", "unmapped", "unmapped_fields")
+    __slots__ = ("aliased", "left", "mapped", "unmapped")
 
     def __init__(self, aliased: frozenset[int]) -> None:
         self.aliased = aliased
         self.mapped = 0
         self.unmapped = 0
-        self.unmapped_fields: list[str] = []
         self.left: list[tuple[str, Any]] = []  # leaves that were not known, with their paths
+
+
+def listed(left: Iterable[tuple[str, Any]]) -> tuple[str, ...]:
+    """The first paths that were left over, fit to be stored: no NUL, none endlessly long."""
+    return tuple(
+        path
+        if len(path) <= MAX_PATH and "\x00" not in path
+        else path[:MAX_PATH].replace("\x00", "\ufffd")
+        for path, _ in islice(left, MAX_LISTED)
+    )
 
 
 def survey(document: Any, known: Known, aliased: frozenset[int] = frozenset()) -> Survey:
@@ -54,11 +65,12 @@ def survey(document: Any, known: Known, aliased: frozenset[int] = frozenset()) -
     """
     result = Survey(aliased)
     _walk(document, known, "", result, 0)
-    result.unmapped_fields = [path for path, _ in result.left[:MAX_LISTED]]
     return result
 
 
-def _walk(node: dict[str, Any], known: Known | None, prefix: str, result: Survey, depth: int) -> None:
+def _walk(  # noqa: C901, PLR0912 - the hot path is one loop
+    node: dict[str, Any], known: Known | None, prefix: str, result: Survey, depth: int
+) -> None:
     for name, value in node.items():
         below = known.get(name, _UNKNOWN) if known is not None else None
         kind = type(value)

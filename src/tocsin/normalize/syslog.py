@@ -12,14 +12,21 @@ FACILITIES = (
 SEVERITIES = ("emergency", "alert", "critical", "error", "warning", "notice", "info", "debug")
 
 _PRIORITY = re.compile(r"<(\d{1,3})>\s?")
-_RFC5424 = re.compile(r"(\d{1,2})\s(\S{1,64})\s(\S{1,255})\s(\S{1,128})\s(\S{1,128})\s(\S{1,64})\s?")
+_RFC5424 = re.compile(
+    r"(\d{1,2})\s(\S{1,64})\s(\S{1,255})\s(\S{1,128})\s(\S{1,128})\s(\S{1,64})\s?"
+)
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
-_BSD = r"[A-Z][a-z]{2}\s{1,2}\d{1,2}\s(?:\d{4}\s)?\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:\s\d{4}|\s[A-Z]{3,4}(?=[\s:]))?"
+_BSD = (
+    r"[A-Z][a-z]{2}\s{1,2}\d{1,2}\s(?:\d{4}\s)?\d\d:\d\d:\d\d(?:\.\d{1,9})?"
+    r"(?:\s\d{4}|\s[A-Z]{3,4}(?=[\s:]))?"
+)
 _RFC3164 = re.compile(
     rf"(?:\d{{1,10}}:\s)?[*.]?(?P<time>{_BSD}|{_ISO}):?\s+(?:(?P<host>[\w.:\[\]-]{{1,255}})\s+)?"
 )
 _TAG = re.compile(r"(?P<app>[\w./%()@-]{1,128})(?:\[(?P<pid>[^\]\s]{1,32})\])?:\s?")
-_ELEMENT = re.compile(r"\[([^\s=\]\"]{1,64})((?:\s+[^\s=\]\"]{1,64}=\s?\"(?:[^\"\\\]]|\\.)*\")*)\s*\]")
+_ELEMENT = re.compile(
+    r"\[([^\s=\]\"]{1,64})((?:\s+[^\s=\]\"]{1,64}=\s?\"(?:[^\"\\\]]|\\.)*\")*)\s*\]"
+)
 _PARAMETER = re.compile(r"([^\s=\]\"]{1,64})=\s?\"((?:[^\"\\\]]|\\.)*)\"")
 _ESCAPED = re.compile(r"\\([\"\\\]])")
 
@@ -62,11 +69,11 @@ def parse_syslog(text: str) -> dict[str, object]:
     return found
 
 
-def _read_5424(
-    text: str, header: re.Match[str], found: dict[str, object]
-) -> dict[str, object]:
+def _read_5424(text: str, header: re.Match[str], found: dict[str, object]) -> dict[str, object]:
     names = ("version", "time", "host", "app", "pid", "msgid")
-    found.update((name, value) for name, value in zip(names, header.groups(), strict=True) if value != "-")
+    found.update(
+        (name, value) for name, value in zip(names, header.groups(), strict=True) if value != "-"
+    )
     position = header.end()
     data: dict[str, object] = {}
     if text[position : position + 1] == "-":

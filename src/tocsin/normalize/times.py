@@ -7,7 +7,7 @@ from typing import NamedTuple
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 EARLIEST_NUMBER = 100_000_000  # 1973: smaller numbers are counters, not epoch seconds
-FIRST_YEAR, LAST_YEAR = 1971, 9000  # outside are the ways to write "no time": 1970-01-01, 0001-01-01
+FIRST_YEAR, LAST_YEAR = 1971, 9000  # outside stands "no time": 1970-01-01, 0001-01-01
 MAX_LENGTH = 80
 
 MONTHS = {
@@ -16,7 +16,7 @@ MONTHS = {
         ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
     )
 }
-# Only abbreviations that mean one offset everywhere they are used in logs.
+# Abbreviations in the meaning that they usually have in logs; IST, which has three, is left out.
 ZONES = {
     "z": 0, "ut": 0, "utc": 0, "gmt": 0, "wet": 0, "west": 60, "bst": 60, "cet": 60, "cest": 120,
     "met": 60, "mest": 120, "eet": 120, "eest": 180, "msk": 180, "jst": 540, "kst": 540,
@@ -24,7 +24,10 @@ ZONES = {
     "cdt": -300, "mst": -420, "mdt": -360, "pst": -480, "pdt": -420, "akst": -540, "hst": -600,
 }  # fmt: skip
 
-_ZONE = r"(?P<zone>z|[a-z]{2,5}(?:[+-]\d{1,2}(?::?\d{2})?)?|(?:utc|gmt)?[+-]\d{1,2}(?:[:.]?\d{2})?(?:[:.]?\d{2})?)"
+_ZONE = (
+    r"(?P<zone>z|[a-z]{2,5}(?:[+-]\d{1,2}(?::?\d{2})?)?|"
+    r"(?:utc|gmt)?[+-]\d{1,2}(?:[:.]?\d{2})?(?:[:.]?\d{2})?)"
+)
 _TAIL = rf"(?:\s*{_ZONE})?(?:\s*(?:\[[\w/+-]+\]|\([^()]*\)|utc|m=[\d.+-]+)){{0,2}}"
 _CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,:](?P<fraction>\d+))?)?"
@@ -36,22 +39,32 @@ _FORMS = tuple(
     re.compile(form, re.IGNORECASE | re.ASCII)
     for form in (
         # 2020-03-04 13:55:05.2249 +0000 UTC; 2020/03/04 13:55; 2018-08-14:14:00:00
-        rf"(?P<year>\d{{4}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})"
-        rf"(?:(?:\s*t\s*|\s+|[_:-]){_CLOCK}{_TAIL})?",
+        (
+            rf"(?P<year>\d{{4}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})"
+            rf"(?:(?:\s*t\s*|\s+|[_:-]){_CLOCK}{_TAIL})?"
+        ),
         # Mar  4 14:14:59; Nov 19, 2014 18:21:13 IST; Wed Oct 10 13:55:36 UTC 2000
-        rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}}),?(?:\s+(?P<year>\d{{4}}),?)?\s+"
-        rf"(?:at\s+)?{_CLOCK}{_TAIL}(?:\s+(?P<late_year>\d{{4}}))?",
+        (
+            rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}}),?(?:\s+(?P<year>\d{{4}}),?)?\s+"
+            rf"(?:at\s+)?{_CLOCK}{_TAIL}(?:\s+(?P<late_year>\d{{4}}))?"
+        ),
         # 10/Oct/2000:13:55:36 -0700; Tue, 10 Oct 2000 13:55:36 GMT; 10-Oct-20 16:00
-        rf"{_WEEKDAY}(?P<day>\d{{1,2}})[\s/-]{_MONTH}[\s/,-]+(?P<year>\d{{4}}|\d{{2}})[\s:,t-]+"
-        rf"{_CLOCK}{_TAIL}",
+        (
+            rf"{_WEEKDAY}(?P<day>\d{{1,2}})[\s/-]{_MONTH}[\s/,-]+(?P<year>\d{{4}}|\d{{2}})[\s:,t-]+"
+            rf"{_CLOCK}{_TAIL}"
+        ),
         # 03/04/2020-13:55:05.224939 (month first, unless it cannot be); 11/13/2020, 4:27:16 PM
-        rf"(?P<first>\d{{1,2}})(?P<mark>[/.-])(?P<second_number>\d{{1,2}})(?P=mark)"
-        rf"(?P<year>\d{{4}}|\d{{2}})(?:(?:,?\s+|[-:t]){_CLOCK}{_TAIL})?",
+        (
+            rf"(?P<first>\d{{1,2}})(?P<mark>[/.-])(?P<second_number>\d{{1,2}})(?P=mark)"
+            rf"(?P<year>\d{{4}}|\d{{2}})(?:(?:,?\s+|[-:t]){_CLOCK}{_TAIL})?"
+        ),
         # 03/04-13:55:05.224939 (no year)
-        rf"(?P<first>\d{{1,2}})(?P<mark>/)(?P<second_number>\d{{1,2}})[-\s]{_CLOCK}{_TAIL}",
+        (rf"(?P<first>\d{{1,2}})(?P<mark>/)(?P<second_number>\d{{1,2}})[-\s]{_CLOCK}{_TAIL}"),
         # 20200304135505
-        r"(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?P<day>\d{2})t?(?P<hour>\d{2})(?P<minute>\d{2})"
-        rf"(?P<second>\d{{2}})(?:[.,](?P<fraction>\d+))?{_TAIL}",
+        (
+            r"(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?P<day>\d{2})t?(?P<hour>\d{2})(?P<minute>\d{2})"
+            rf"(?P<second>\d{{2}})(?:[.,](?P<fraction>\d+))?{_TAIL}"
+        ),
     )
 )
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+]?\d{1,2})?", re.ASCII)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tocsin.knowledge.warninglists import SHARED
 from tocsin.model import (
     Evidence,
     NetworkDirection,
@@ -64,7 +65,7 @@ def well_known(case: Case) -> Sequence[Evidence]:
         if (
             sighting.role is ObservableRole.DESTINATION
             and sighting.type is ObservableType.IP
-            and sighting.benign_lists
+            and known_good(sighting)
             and sighting.threat_level is ThreatLevel.UNKNOWN
             and sighting.value == case.alert.destination.ip
             and not _written(case, sighting)
@@ -75,7 +76,7 @@ def well_known(case: Case) -> Sequence[Evidence]:
                     "The destination "
                     + quoted(sighting.value)
                     + " is a well-known service: "
-                    + _names(sighting.benign_lists)
+                    + _names(known_good(sighting))
                     + ".",
                     _pointer(sighting, "/benign_lists"),
                     sighting.benign_lists,
@@ -86,6 +87,14 @@ def well_known(case: Case) -> Sequence[Evidence]:
 
 
 _KNOWN = frozenset(ThreatLevel) - {ThreatLevel.UNKNOWN}
+
+
+def known_good(sighting: Sighting) -> tuple[str, ...]:
+    """The warning lists that vouch for a value.
+
+    Lists of what strangers share (clouds, content networks) do not: attackers rent there too.
+    """
+    return tuple(name for name in sighting.benign_lists if name not in SHARED)
 
 
 def _written(case: Case, sighting: Sighting) -> bool:
@@ -106,7 +115,7 @@ def _weight(case: Case, sighting: Sighting) -> float:
     )
     if sighting.matched is not None and sighting.matched != sighting.value:
         weight *= intel.factor["wider_match"].weight
-    if sighting.benign_lists:
+    if known_good(sighting):
         return min(weight, intel.limit["known_good_cap"].weight)
     return weight
 
@@ -133,7 +142,7 @@ def _hit(sighting: Sighting, weight: float) -> Evidence:
         + (" by " + _names(sighting.sources) if sighting.sources else "")
         + ", confidence "
         + str(round(sighting.confidence, 2))
-        + ("; it is also a well-known service" if sighting.benign_lists else "")
+        + ("; it is also a well-known service" if known_good(sighting) else "")
         + "."
     )
     return entry(

@@ -19,6 +19,7 @@ from tocsin.model import (
 )
 from tocsin.triage.case import Case
 from tocsin.triage.evidence import quoted
+from tocsin.triage.intelligence import known_good
 from tocsin.triage.weights import Weights, convert, data_file
 
 FILE = "playbooks.toml"
@@ -171,7 +172,7 @@ def _known(case: Case, end: Endpoint) -> AddressContext | None:
 
 
 def _well_known(case: Case, value: str) -> bool:
-    return any(sighting.benign_lists and sighting.value == value for sighting in case.dossier.intel)
+    return any(known_good(sighting) and sighting.value == value for sighting in case.dossier.intel)
 
 
 @lru_cache(maxsize=8192)
