@@ -20,7 +20,7 @@ STEPS: tuple[Step, ...] = (
         gives="alert.normalized",
         fills="alert",
         work=normalize.build,
-        batch=100,
+        batch=500,
         lease=60.0,
     ),
     Step(
@@ -29,7 +29,7 @@ STEPS: tuple[Step, ...] = (
         gives="alert.enriched",
         fills="context",
         work=context.build,
-        batch=100,
+        batch=500,
         lease=60.0,
     ),
     Step(
@@ -38,7 +38,7 @@ STEPS: tuple[Step, ...] = (
         gives="alert.contextualized",
         fills="intel",
         work=intel.build,
-        batch=100,
+        batch=500,
         lease=120.0,
     ),
     Step(
@@ -47,7 +47,7 @@ STEPS: tuple[Step, ...] = (
         gives="alert.result",
         fills="verdict",
         work=triage.build,
-        batch=100,
+        batch=500,
         lease=120.0,
     ),
 )

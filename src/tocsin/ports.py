@@ -7,7 +7,7 @@ stands behind each. Everything works on batches: one call per batch, never one p
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tocsin.model import (
     AssetRecord,
@@ -56,8 +56,7 @@ class Step:
 # --- what steps may ask ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class EntityKey:
+class EntityKey(NamedTuple):
     """A value to look up, with the kind of name it is.
 
     Kinds: `asset_id`, `hostname`, `ip` for assets; `user_id`, `user_name`, `email` for users;

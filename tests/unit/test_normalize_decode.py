@@ -1,5 +1,6 @@
 """Each decoder alone, and against the examples of another project where these are at hand."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -198,7 +199,7 @@ def test_event_data_is_flat_whatever_form_it_has() -> None:
 def test_json_is_read_strictly_and_then_leniently() -> None:
     assert read_json('{"a": NaN}')["a"] != read_json('{"a": 1}')["a"]
     assert read_json('"\\ud800x"') == "?x"
-    assert isinstance(read_json("9" * 400), float)
+    assert read_json("9" * 5000) == float("inf")
     with pytest.raises(DecodeError):
         read_json("{")
     with pytest.raises(DecodeError):
@@ -215,10 +216,8 @@ def test_json_is_read_strictly_and_then_leniently() -> None:
     | st.dictionaries(st.text(max_size=5), st.text(max_size=10), max_size=3),
 )
 def test_a_decoder_raises_nothing_but_a_decode_error(name: str, value: Any) -> None:
-    try:
+    with contextlib.suppress(DecodeError):
         DECODERS[name](value)
-    except DecodeError as error:
-        assert str(error)
 
 
 def foreign_examples() -> list[Any]:
@@ -235,7 +234,9 @@ def foreign_examples() -> list[Any]:
             continue
         if any(word in (case["source"] + case["title"]).lower() for word in options):
             continue
-        literal = re.search(r"s'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", case["source"], re.S)
+        literal = re.search(
+            r"s'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", case["source"], re.DOTALL
+        )
         assert literal is not None
         text = literal[1] if literal[1] is not None else re.sub(r"\\([\"\\])", r"\1", literal[2])
         cases.append(pytest.param(ours[case["fn"]], text, wanted, id=case["title"]))

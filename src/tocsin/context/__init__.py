@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from tocsin.context.asset import AssetCollector
-from tocsin.context.keys import Answer, Answers, Key, Questions, history_keys
+from tocsin.context.keys import Answer, Answers, Questions, history_keys
 from tocsin.context.network import AddressBook, NetworkCollector
 from tocsin.context.user import UserCollector
 from tocsin.knowledge.addresses import geography
@@ -67,32 +67,28 @@ def build(resources: Resources) -> Work:
 
 async def _answers(resources: Resources, asked: Iterable[Questions]) -> Answers:
     """Ask for every distinct key of the batch, the three sources at the same time."""
-    assets: set[Key] = set()
-    users: set[Key] = set()
-    history: set[Key] = set()
+    assets: set[EntityKey] = set()
+    users: set[EntityKey] = set()
+    history: set[EntityKey] = set()
     for questions in asked:
         assets.update(questions.assets)
         users.update(questions.users)
         history.update(questions.history)
     found_assets, found_users, counts = await asyncio.gather(
-        resources.inventory.assets(_entity_keys(assets)),
-        resources.inventory.users(_entity_keys(users)),
-        resources.history.prevalence(_entity_keys(history), datetime.now(UTC)),
+        resources.inventory.assets(list(assets)),
+        resources.inventory.users(list(users)),
+        resources.history.prevalence(list(history), datetime.now(UTC)),
     )
     recorded = (1, 1)
     if (assets and not found_assets) or (users and not found_users):
         recorded = await resources.inventory.counts()
     return Answers(
-        {(key.kind, key.value): asset for key, asset in found_assets.items()},
-        {(key.kind, key.value): user for key, user in found_users.items()},
-        {(key.kind, key.value): count for key, count in counts.items()},
+        found_assets,
+        found_users,
+        counts,
         has_inventory=recorded[0] > 0,
         has_directory=recorded[1] > 0,
     )
-
-
-def _entity_keys(keys: set[Key]) -> list[EntityKey]:
-    return [EntityKey(kind, value) for kind, value in keys]
 
 
 def _with_facts(dossier: Dossier, answers: Sequence[Answer]) -> Dossier:

@@ -7,7 +7,6 @@ from tocsin.context.keys import (
     STEP,
     Answer,
     Answers,
-    Key,
     Questions,
     address_text,
     clean,
@@ -24,6 +23,7 @@ from tocsin.model import (
     Gap,
     GapReason,
 )
+from tocsin.ports import EntityKey
 
 CONFIDENCE = {"asset_id": 1.0, "hostname": 0.9, "ip": 0.7}
 
@@ -68,23 +68,23 @@ class AssetCollector:
         host_ip: str | None,
         source_ip: str | None,
         destination_ip: str | None,
-    ) -> tuple[Key, ...]:
+    ) -> tuple[EntityKey, ...]:
         """Ids before names before addresses; without a host, the nearest internal end."""
-        keys: dict[Key, None] = {}
+        keys: dict[EntityKey, None] = {}
         if identity := clean(host_id):
-            keys["asset_id", identity] = None
+            keys[EntityKey("asset_id", identity)] = None
         for name in (lowered(host_name), lowered(host_id)):
             if address := address_text(name):
-                keys["ip", address] = None
+                keys[EntityKey("ip", address)] = None
             elif name:
                 full = name.rstrip(".")
-                keys["hostname", full] = None
+                keys[EntityKey("hostname", full)] = None
                 short = full.partition(".")[0]
                 if short:
-                    keys["hostname", short] = None
+                    keys[EntityKey("hostname", short)] = None
         for ip in (host_ip, *self._own_ends(source_ip, destination_ip)):
             if address := address_text(ip):
-                keys["ip", address] = None
+                keys[EntityKey("ip", address)] = None
         return tuple(keys)
 
     def _own_ends(self, source_ip: str | None, destination_ip: str | None) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ class AssetCollector:
         return tuple(ip for ip in (source_ip, destination_ip) if ip and self._book.is_internal(ip))
 
 
-def _is_meant(key: Key, asset: AssetRecord, keys: tuple[Key, ...]) -> bool:
+def _is_meant(key: EntityKey, asset: AssetRecord, keys: tuple[EntityKey, ...]) -> bool:
     """Whether a match by short host name is not one with a namesake in another domain."""
     kind, value = key
     if kind != "hostname" or "." in value or asset.hostname is None:
@@ -104,7 +104,7 @@ def _is_meant(key: Key, asset: AssetRecord, keys: tuple[Key, ...]) -> bool:
     return not full_names or recorded in full_names
 
 
-def _gap(keys: tuple[Key, ...], answers: Answers) -> tuple[Gap, ...]:
+def _gap(keys: tuple[EntityKey, ...], answers: Answers) -> tuple[Gap, ...]:
     if not keys:
         return _ABSENT
     if not answers.has_inventory:

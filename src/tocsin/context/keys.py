@@ -1,5 +1,6 @@
 """What to ask the inventory, the directory and the history about: cleaned, comparable keys."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,7 +11,6 @@ from tocsin.ports import EntityKey
 STEP = "context"
 KEY_LIMIT = 256
 
-Key = tuple[str, str]
 Answer = tuple[Fact, tuple[Gap, ...]]
 
 NO_ALERT = Alert(title="")
@@ -19,21 +19,21 @@ NO_ALERT = Alert(title="")
 class Questions(NamedTuple):
     """What one collector wants to know for one alert, as (kind, value) pairs."""
 
-    assets: tuple[Key, ...] = ()
-    users: tuple[Key, ...] = ()
-    history: tuple[Key, ...] = ()
+    assets: tuple[EntityKey, ...] = ()
+    users: tuple[EntityKey, ...] = ()
+    history: tuple[EntityKey, ...] = ()
 
 
 class Answers(NamedTuple):
     """What was found for a whole batch; keys that nobody answers to are left out."""
 
-    assets: dict[Key, AssetRecord]
-    users: dict[Key, UserRecord]
-    history: dict[Key, Prevalence]
+    assets: Mapping[EntityKey, AssetRecord]
+    users: Mapping[EntityKey, UserRecord]
+    history: Mapping[EntityKey, Prevalence]
     has_inventory: bool = True  # whether any asset is recorded at all
     has_directory: bool = True  # whether any user is
 
-    def prevalence(self, keys: tuple[Key, ...]) -> tuple[Prevalence, ...]:
+    def prevalence(self, keys: tuple[EntityKey, ...]) -> tuple[Prevalence, ...]:
         """The counts of these keys; what was never seen counts zero."""
         history = self.history
         return tuple([history.get(key) or Prevalence(subject=key[0], value=key[1]) for key in keys])
@@ -73,34 +73,34 @@ def _rule(source: str | None, rule: str | None) -> str:
     return clean(f"{source or 'unknown'}:{rule}") if rule else ""
 
 
-def network_history(dossier: Dossier) -> tuple[Key, ...]:
+def network_history(dossier: Dossier) -> tuple[EntityKey, ...]:
     """The keys of the rule and of both addresses, as far as the alert has them."""
     alert = dossier.alert or NO_ALERT
     rule = _rule(dossier.source, alert.rule.id or alert.rule.name)
     source = address_text(alert.source.ip)
     destination = address_text(alert.destination.ip)
-    keys: list[Key] = []
+    keys: list[EntityKey] = []
     if rule:
-        keys.append(("rule", rule))
+        keys.append(EntityKey("rule", rule))
     if source:
-        keys.append(("source_ip", source))
+        keys.append(EntityKey("source_ip", source))
     if destination:
-        keys.append(("destination_ip", destination))
+        keys.append(EntityKey("destination_ip", destination))
     return tuple(keys)
 
 
-def host_history(alert: Alert) -> tuple[Key, ...]:
+def host_history(alert: Alert) -> tuple[EntityKey, ...]:
     """The key of the machine that the alert is about, if it names one."""
     host = alert.host
     value = lowered(host.name) or lowered(host.id) or address_text(host.ip)
-    return (("host", value),) if value else ()
+    return (EntityKey("host", value),) if value else ()
 
 
-def user_history(alert: Alert) -> tuple[Key, ...]:
+def user_history(alert: Alert) -> tuple[EntityKey, ...]:
     """The key of the account that the alert is about, if it names one."""
     user = alert.user
     value = login(user.name) or lowered(user.id) or lowered(user.email)
-    return (("user", value),) if value else ()
+    return (EntityKey("user", value),) if value else ()
 
 
 def history_keys(dossier: Dossier) -> tuple[EntityKey, ...]:
@@ -109,5 +109,4 @@ def history_keys(dossier: Dossier) -> tuple[EntityKey, ...]:
     These are the subjects and values of the `Prevalence` entries of the alert's facts.
     """
     alert = dossier.alert or NO_ALERT
-    keys = network_history(dossier) + host_history(alert) + user_history(alert)
-    return tuple(EntityKey(kind, value) for kind, value in keys)
+    return network_history(dossier) + host_history(alert) + user_history(alert)

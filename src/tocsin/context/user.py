@@ -7,7 +7,6 @@ from tocsin.context.keys import (
     STEP,
     Answer,
     Answers,
-    Key,
     Questions,
     clean,
     login,
@@ -16,6 +15,7 @@ from tocsin.context.keys import (
 )
 from tocsin.context.network import AddressBook
 from tocsin.model import ContextType, Dossier, Fact, Gap, GapReason, UserContext
+from tocsin.ports import EntityKey
 
 CONFIDENCE = {"user_id": 1.0, "user_name": 0.9, "email": 0.9}
 
@@ -67,23 +67,23 @@ class UserCollector:
 
 
 @lru_cache(maxsize=16_384)
-def _keys(user_id: str | None, name: str | None, email: str | None) -> tuple[Key, ...]:
+def _keys(user_id: str | None, name: str | None, email: str | None) -> tuple[EntityKey, ...]:
     """Ids before names before addresses of mail; names also without their domain."""
-    keys: dict[Key, None] = {}
+    keys: dict[EntityKey, None] = {}
     full, bare, identity = lowered(name), login(name), lowered(user_id)
     if identity:
-        keys["user_id", clean(user_id)] = None
+        keys[EntityKey("user_id", clean(user_id))] = None
     if full and not _is_built_in(bare):
-        keys["user_name", full] = None
-        keys["user_name", bare] = None
+        keys[EntityKey("user_name", full)] = None
+        keys[EntityKey("user_name", bare)] = None
         if "@" in full:
-            keys["email", full] = None
+            keys[EntityKey("email", full)] = None
     if address := lowered(email):
-        keys["email", address] = None
+        keys[EntityKey("email", address)] = None
     if identity and not identity.startswith("s-1-"):
-        keys["user_name", identity] = None
+        keys[EntityKey("user_name", identity)] = None
         if "@" in identity:
-            keys["email", identity] = None
+            keys[EntityKey("email", identity)] = None
     return tuple(keys)
 
 

@@ -14,6 +14,9 @@ from tocsin.model import ObservableType
 
 MAX_DOMAIN = 253
 MAX_URL = 8192
+MAX_IP = 64
+MAX_EMAIL = 1024
+MAX_CACHED_URL = 512  # longer ones are seldom seen twice, and would fill the memory
 HASH_LENGTHS = frozenset({32, 40, 64, 128})  # MD5, SHA-1, SHA-256, SHA-512
 PRIVATE_TLDS = frozenset(
     {"local", "lan", "internal", "intranet", "corp", "home", "localdomain", "onion", "i2p", "bit"}
@@ -54,7 +57,6 @@ def refang(text: str) -> str:
     return _AT.sub("@", _DOT.sub(".", text))
 
 
-@lru_cache(maxsize=65_536)
 def ip_address(text: str) -> str | None:
     """The normal form of an IPv4 or IPv6 address, or None.
 
@@ -62,13 +64,18 @@ def ip_address(text: str) -> str | None:
     (`%eth0`) is dropped; octal, hexadecimal and shortened forms are refused, because programs do
     not agree on what they mean.
     """
+    return _ip_address(text) if len(text) <= MAX_IP else None
+
+
+@lru_cache(maxsize=32_768)
+def _ip_address(text: str) -> str | None:
     text = text.strip()
     if _IPV4.fullmatch(text):
         for part in text.split("."):
             if int(part) > 255:
                 return None
         return text
-    if ":" not in text or len(text) > 64:
+    if ":" not in text:
         return None
     if text[0] == "[" and text[-1] == "]":
         text = text[1:-1]
@@ -80,7 +87,6 @@ def ip_address(text: str) -> str | None:
     return str(mapped) if mapped is not None else str(address)
 
 
-@lru_cache(maxsize=16_384)
 def network(text: str) -> str | None:
     """The normal form of a network in CIDR notation (host bits cleared), or None."""
     address, slash, length = text.strip().partition("/")
@@ -95,13 +101,17 @@ def network(text: str) -> str | None:
         return None
 
 
-@lru_cache(maxsize=65_536)
 def domain_name(text: str) -> str | None:
     """The normal form of a domain name with at least two labels, or None.
 
     Lower case, no final dot, internationalised labels as punycode. Underscores are allowed,
     since names in DNS have them.
     """
+    return _domain_name(text) if len(text) <= 2 * MAX_DOMAIN else None
+
+
+@lru_cache(maxsize=32_768)
+def _domain_name(text: str) -> str | None:
     text = text.strip().rstrip(".").lower()
     if not text or len(text) > MAX_DOMAIN or "." not in text:
         return None
@@ -126,9 +136,10 @@ def hash_value(text: str) -> str | None:
     return text if text.strip("0") else None
 
 
-@lru_cache(maxsize=16_384)
 def email_address(text: str) -> str | None:
     """The bare lower-case address of `Name <user@example.com>`, `mailto:…` or a plain one."""
+    if len(text) > MAX_EMAIL:
+        return None
     text = text.strip()
     if text.endswith(">") and "<" in text:
         text = text[text.rindex("<") + 1 : -1].strip()
@@ -141,7 +152,6 @@ def email_address(text: str) -> str | None:
     return f"{local.lower()}@{name}"
 
 
-@lru_cache(maxsize=16_384)
 def split_url(text: str) -> tuple[str, str, str, str] | None:
     """Scheme, canonical host, `:port` (empty when it is the default) and the rest of a URL.
 
@@ -150,6 +160,11 @@ def split_url(text: str) -> tuple[str, str, str, str] | None:
     """
     if len(text) > MAX_URL:
         return None
+    return _split_url(text) if len(text) <= MAX_CACHED_URL else _split_url.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _split_url(text: str) -> tuple[str, str, str, str] | None:
     match = _URL.fullmatch(text.strip())
     if match is None:
         return None
@@ -236,15 +251,17 @@ def classify(text: str) -> tuple[ObservableType, str] | None:  # noqa: PLR0911 -
     return None
 
 
-@lru_cache(maxsize=65_536)
 def registered_domain(domain: str) -> str | None:
     """The part of a domain that somebody registered (`example.co.uk`), by the Public Suffix List.
 
     None for a public suffix itself and for anything that is no domain name.
     """
     name = domain_name(domain)
-    if name is None:
-        return None
+    return None if name is None else _registered_domain(name)
+
+
+@lru_cache(maxsize=32_768)
+def _registered_domain(name: str) -> str | None:
     found = _suffixes().privatesuffix(name)
     return found if isinstance(found, str) else None
 

@@ -1,4 +1,10 @@
-"""The source definitions: loaded from `sources/*.toml`, checked and compiled once."""
+"""The source definitions: loaded from `sources/*.toml`, checked and compiled once.
+
+A definition has a `name` (the file's), `title`, `vendor` and `product`; perhaps `priority` (lower
+is asked first), `aliases`, `names = "camel"` and `infer = true`; at least one `[[detect]]` (any of
+them recognises the payload); perhaps `[decoded]` parts, which the rest reads as `@name.…`; and
+`[fields]`, an expression for each field of the record.
+"""
 
 import tomllib
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """One payload in, one normalised alert out: decode, detect, map, assemble, count, observe."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ CHECKED = frozenset(
     {"source.ip", "destination.ip", "host.ip"}
     | {"file.hash.md5", "file.hash.sha1", "file.hash.sha256"}
 )
+_WARM_UP = '{"warm": "up", "message": "see www.example.com"}'
 _NO_TIME = Gap(
     step=STEP, subject=TIME, reason=GapReason.ABSENT, detail="the alert carries no event time"
 )
@@ -36,6 +37,7 @@ class Engine:
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue if catalogue is not None else load_catalogue()
+        self.normalize(_WARM_UP, None, datetime.now(UTC))  # loads the tables before the first alert
 
     def normalize(
         self, payload: str, source: str | None, received_at: datetime
@@ -116,6 +118,8 @@ class Engine:
             notes.extend(f"{field} could not be read: {why}" for field, why in draft.failed.items())
         related = {field: found[field] for field in RELATED if field in found}
         title = found.pop("title", None) or _title(found, document, name)
+        if definition is None:
+            title = title[:TITLE_OF_LINE].strip()  # often a whole log line
         alert = assemble(found, title=title)
         alert = msgspec.structs.replace(
             alert,

@@ -43,10 +43,14 @@ def leaves_of(document: dict[str, Any], known: Known) -> list[Leaf]:
     return list(islice(_walk(document, known, "", "", 0), MAX_LEAVES))
 
 
-@lru_cache(maxsize=16_384)
 def plain_name(name: str) -> str:
     """A name without case, punctuation and the type suffix of Log Analytics columns."""
-    return _NOT_ALNUM.sub("", _TYPE_SUFFIX.sub("", name).lower())[:MAX_NAME]
+    return _plain_name(name if len(name) <= MAX_NAME else name[:MAX_NAME])
+
+
+@lru_cache(maxsize=16_384)
+def _plain_name(name: str) -> str:
+    return _NOT_ALNUM.sub("", _TYPE_SUFFIX.sub("", name).lower())
 
 
 def _walk(

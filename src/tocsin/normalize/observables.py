@@ -9,6 +9,7 @@ from tocsin.model import Alert, Observable, ObservableRole, ObservableType
 from tocsin.normalize.mentions import MAX_TEXT, mentions
 
 MAX_OBSERVABLES = 32
+MAX_CACHED = 256
 _RELATED = (
     ("related.hash", ObservableType.HASH, ObservableRole.FILE),
     ("related.ip", ObservableType.IP, ObservableRole.MENTION),
@@ -138,7 +139,6 @@ def _add(observable: Observable | None, found: Found) -> None:
         found.setdefault((observable.type, observable.value), observable)
 
 
-@lru_cache(maxsize=65_536)
 def _observable(
     kind: ObservableType, value: str, role: ObservableRole, tainted: bool
 ) -> Observable | None:
@@ -146,6 +146,15 @@ def _observable(
 
     Records are immutable, so equal ones can be one object; that also saves the canonical form.
     """
+    if len(value) <= MAX_CACHED:
+        return _shared(kind, value, role, tainted)
+    return _shared.__wrapped__(kind, value, role, tainted)
+
+
+@lru_cache(maxsize=32_768)
+def _shared(
+    kind: ObservableType, value: str, role: ObservableRole, tainted: bool
+) -> Observable | None:
     text = canonical(kind, value)
     if text is None and kind is ObservableType.DOMAIN and ip_address(value.strip()) is not None:
         kind, text = ObservableType.IP, canonical(ObservableType.IP, value)
@@ -154,7 +163,6 @@ def _observable(
     return Observable(type=kind, value=text, role=role, tainted=tainted)
 
 
-@lru_cache(maxsize=65_536)
 def _host_of(url: str, role: ObservableRole) -> Observable | None:
     parts = split_url(url)
     if parts is None:

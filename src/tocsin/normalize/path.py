@@ -67,6 +67,8 @@ def _two(names: tuple[str, ...]) -> Pick:
     first, second = names
 
     def pick(document: Any) -> Any:
+        if type(document) is not dict:
+            return walk(document, names)
         node = document.get(first)
         if type(node) is dict:
             return node.get(second)
@@ -79,6 +81,8 @@ def _three(names: tuple[str, ...]) -> Pick:
     first, second, third = names
 
     def pick(document: Any) -> Any:
+        if type(document) is not dict:
+            return walk(document, names)
         node = document.get(first)
         if type(node) is dict:
             node = node.get(second)

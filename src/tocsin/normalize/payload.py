@@ -108,7 +108,7 @@ def _read_line(text: str) -> dict[str, Any]:
             if inner is not None:
                 inner.setdefault(SYSLOG, header)
                 return inner
-    if CEF_START.search(line) is None and line[:1] != "<" and "=" in rest:
+    if CEF_START.search(line) is None and rest[:1] != "<" and "=" in rest:
         try:
             pairs = decode_key_value(rest)
         except DecodeError:

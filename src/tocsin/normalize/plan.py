@@ -11,7 +11,8 @@ from tocsin.normalize.cast import Cast
 from tocsin.normalize.expression import Expression
 from tocsin.normalize.path import EACH, ROOT, Pick
 
-MAX_SHAPES = 2048
+MAX_SHAPES = 1024
+MAX_SHAPE = 4096  # characters of keys; larger shapes are worked out anew each time
 _EMPTY: dict[str, Any] = {}
 
 
@@ -65,9 +66,10 @@ class Plan:
         lines = self._shapes.get(key)
         if lines is None:
             lines = self._specialise(key)
-            if len(self._shapes) >= MAX_SHAPES:
-                self._shapes.clear()
-            self._shapes[key] = lines
+            if sum(len(name) for names in key for name in names) <= MAX_SHAPE:
+                if len(self._shapes) >= MAX_SHAPES:
+                    self._shapes.clear()
+                self._shapes[key] = lines
         return lines, nodes
 
     def _specialise(self, shape: tuple[tuple[str, ...], ...]) -> tuple[Line, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, make_url
 
-CHUNKS = (50, 10, 1)
+CHUNKS = (250, 50, 10, 1)
 IN_LIMIT = 500
 Row = tuple[Any, ...]
 
@@ -53,7 +53,7 @@ class BulkInsert:
         return self._head + values(rows, self._width, mark) + self._tail
 
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> list[Any]:
-        """Write the rows, at most 50 a statement; gives what `returning` names."""
+        """Write the rows, at most 250 a statement; gives what `returning` names."""
         mark = mark_of(connection)
         returned: list[Any] = []
         for part in chunks(rows):
@@ -94,7 +94,7 @@ class BulkUpdate:
         )
 
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Change the rows, at most 50 a statement."""
+        """Change the rows, at most 250 a statement."""
         mark = mark_of(connection)
         for part in chunks(rows):
             connection.exec_driver_sql(
@@ -120,7 +120,7 @@ def marks(count: int, mark: str) -> str:
 
 
 def chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Parts of 50, then 10, then 1 rows: few sizes, so few statements."""
+    """Parts of the sizes in `CHUNKS`, largest first: few sizes, so few statements."""
     start = 0
     for size in CHUNKS:
         while len(rows) - start >= size:

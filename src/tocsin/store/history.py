@@ -55,12 +55,11 @@ class HistoryStore:
             (today - timedelta(days=WEEK_DAYS - 1)).isoformat(),
             (today - timedelta(days=MONTH_DAYS - 1)).isoformat(),
         )
-        wanted = {(key.kind, key.value): key for key in keys}
-        answers = {key: Prevalence(subject=key.kind, value=key.value) for key in wanted.values()}
+        answers = {key: Prevalence(subject=key.kind, value=key.value) for key in keys}
         for kind, value, day, week, month in await self._database.read(
-            lambda connection: _counts(connection, list(wanted), days)
+            lambda connection: _counts(connection, list(answers), days)
         ):
-            answers[wanted[kind, value]] = Prevalence(
+            answers[EntityKey(kind, value)] = Prevalence(
                 subject=kind, value=value, day=day, week=week, month=month
             )
         return answers

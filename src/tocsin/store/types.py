@@ -37,7 +37,8 @@ class Instant(sa.types.TypeDecorator[datetime]):
 
 def instant_text(value: datetime) -> str:
     """Fixed-width UTC text, e.g. `2026-03-04T13:55:05.224939Z`."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def json_text() -> sa.types.TypeEngine[Any]:
