@@ -1,6 +1,7 @@
 """Settings become running parts; the only place that constructs adapters."""
 
 import asyncio
+import gc
 import os
 import secrets
 import socket
@@ -124,11 +125,12 @@ async def running(
             await store.dossiers.release(everyone=True)
         resources = Resources(settings, store.inventory, store.history, store.indicators)
         gate = Gate(store.dossiers, lambda ids: ring(bus, FIRST.takes, ids), settings)
+        worker = Worker(chained, resources, store.dossiers, bus, settings)
+        await worker.warm_up()
+        gc.set_threshold(50_000, 50, 50)
+        gc.freeze()  # what is loaded by now stays; no need to look through it again and again
         async with asyncio.TaskGroup() as group:
-            workers = [
-                group.create_task(Worker(chained, resources, store.dossiers, bus, settings).run())
-                for _ in range(settings.workers)
-            ]
+            workers = [group.create_task(worker.run()) for _ in range(settings.workers)]
             sweeper = Sweeper(chained[:1], store.dossiers, bus, settings)
             tasks = Tasks(group.create_task(gate.run()), group.create_task(sweeper.run()), workers)
             log.info("system.started", steps=[step.name for step in chained])

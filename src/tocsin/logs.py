@@ -6,11 +6,13 @@ text from an alert can raise inside the very handler that should have saved the 
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any, cast
 
 import structlog
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+HANDLER = "tocsin"
 
 
 def configure(level: str = "info", style: str = "auto") -> None:
@@ -39,7 +41,33 @@ def configure(level: str = "info", style: str = "auto") -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                _as_event,
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    handler.set_name(HANDLER)
+    root = logging.root
+    root.handlers = [*(h for h in root.handlers if h.get_name() != HANDLER), handler]
+    root.setLevel(max(logging.WARNING, LEVELS[level]))
+
+
+def _as_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What a library logs, as an event of ours whose text is a value."""
+    event["message"] = event.pop("event", "")
+    event["event"] = "library.message"
+    event["component"] = event["_record"].name
+    return event
 
 
 def get(component: str) -> structlog.typing.FilteringBoundLogger:

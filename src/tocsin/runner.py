@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import stamina
@@ -42,7 +43,7 @@ class Batch:
 
 
 class Worker:
-    """Takes batches for one chain of steps until the bus is closed."""
+    """Takes batches for one chain of steps; `run` may be run several times at once."""
 
     def __init__(
         self,
@@ -66,7 +67,6 @@ class Worker:
 
     async def run(self) -> None:
         """Work until the bus is closed; what was begun is finished first."""
-        await self.warm_up()
         while deliveries := await self._bus.take(self._first.takes, self._size):
             ids = list(dict.fromkeys(i for delivery in deliveries for i in delivery.ids))
             for start in range(0, len(ids), self._size):
@@ -77,7 +77,7 @@ class Worker:
     async def warm_up(self) -> None:
         """Let every step load what it needs before the first alert waits for it."""
         for step, work in self._steps:
-            await patiently(step.name, lambda work=work: work([]))
+            await patiently(step.name, partial(work, []))
 
     async def process(self, ids: Sequence[str]) -> None:
         """Take these alerts through the chain; those that somebody else holds are left alone."""

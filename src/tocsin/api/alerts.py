@@ -1,7 +1,6 @@
 """`/api/v1/alerts`: send alerts, list them, read one whole."""
 
 import re
-import zlib
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from tocsin.api.access import needs
 from tocsin.api.problems import problem
 from tocsin.app import System
 from tocsin.errors import InputError, NotFoundError, PayloadError, Unavailable
-from tocsin.ingest import BodyKind, Limits, read_body
+from tocsin.ingest import BodyKind, Item, Limits, read_body, unzip
 from tocsin.model import AlertStatus, Disposition, Dossier, KeyScope, Record, RiskLevel, Severity
 from tocsin.normalize import to_ecs, to_ocsf
 from tocsin.ports import Accepted
@@ -77,9 +76,11 @@ async def send_alerts(
     kind = BodyKind.of(request.headers.get("content-type", ""))
     items = read_body(body, kind, Limits(settings.max_alert_bytes, settings.max_depth))
     good = [item for item in items if not isinstance(item, PayloadError)]
-    answers = iter(await system.gate.submit(good, source) if good else [])
+    answers = iter(await system.gate.submit(good, source) if good else ())
     sent = tuple(
-        _refused(index, item) if isinstance(item, PayloadError) else _taken(index, next(answers))
+        _refused(index, item)
+        if isinstance(item, PayloadError)
+        else _taken(index, item, next(answers))
         for index, item in enumerate(items)
     )
     return _answer(sent)
@@ -204,27 +205,18 @@ def _plain(body: bytes, encoding: str, limit: int) -> bytes:
             raise PayloadError("too_large", f"the body may have {limit} bytes")
         return body
     if encoding not in ("gzip", "x-gzip"):
-        raise PayloadError("invalid_encoding", "Content-Encoding: gzip or none")
-    unzip = zlib.decompressobj(wbits=31)
-    try:
-        plain = unzip.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise PayloadError("invalid_encoding", f"the body is not gzip: {error}") from error
-    if len(plain) > limit:
-        raise PayloadError("too_large", f"the body may have {limit} bytes when unpacked")
-    if not unzip.eof:
-        raise PayloadError("invalid_encoding", "the gzip body ends too early")
-    return plain
+        raise PayloadError("unsupported_encoding", "Content-Encoding may be gzip or left out")
+    return unzip(body, limit)
 
 
-def _taken(index: int, answer: Accepted) -> SentAlert:
+def _taken(index: int, item: Item, answer: Accepted) -> SentAlert:
     return SentAlert(
         index=index,
         status="duplicate" if answer.duplicate else "accepted",
         alert_id=answer.alert_id,
         note="the alert_id sent names another alert; this one was stored under a new id"
         if answer.renamed
-        else None,
+        else item.note,
     )
 
 

@@ -27,7 +27,7 @@ STATUS: tuple[tuple[type[TocsinError], int], ...] = (
     (PayloadError, 400),
     (InputError, 422),
 )
-PAYLOAD_STATUS = {"too_large": 413}
+PAYLOAD_STATUS = {"too_large": 413, "unsupported_encoding": 415}
 
 log = logs.get("api")
 

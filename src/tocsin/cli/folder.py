@@ -1,16 +1,23 @@
 """What a running server leaves in the data folder, so that other commands find it."""
 
+import fcntl
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from tocsin.errors import InputError
+from tocsin.errors import InputError, SettingsError
 from tocsin.settings import Settings
 
 SERVER = "server.json"
 FIRST_KEY = "first.key"
 LOG = "tocsin.log"
+LOCK = "lock"
+LOCK_TRIES = 5
+LOCK_PAUSE = 0.05
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -31,13 +38,53 @@ def forget_server(settings: Settings) -> None:
 
 
 def running_server(settings: Settings) -> Server | None:
-    """The server that runs on this data folder, if its process lives."""
+    """The server that runs on this data folder.
+
+    A server that was killed leaves its file behind, and its process number may be somebody else's
+    by now: only a server that is alive holds the folder's lock.
+    """
     try:
         server = msgspec.json.decode((settings.data / SERVER).read_bytes(), type=Server)
         os.kill(server.pid, 0)
     except (OSError, msgspec.MsgspecError):
         return None
-    return server
+    return server if is_locked(settings) else None
+
+
+@contextmanager
+def only_server(settings: Settings) -> Iterator[None]:
+    """Hold the data folder's lock: there is one server on it.
+
+    Raises:
+        SettingsError: another one holds it.
+    """
+    with (settings.data / LOCK).open("w") as lock:
+        for _ in range(LOCK_TRIES):  # somebody may just be asking whether it is held
+            if _take(lock.fileno(), fcntl.LOCK_EX):
+                break
+            time.sleep(LOCK_PAUSE)
+        else:
+            raise SettingsError(
+                f"a server runs on {settings.data} already; stop it with: tocsin down"
+            )
+        yield
+
+
+def is_locked(settings: Settings) -> bool:
+    """Whether a server holds the data folder."""
+    try:
+        with (settings.data / LOCK).open() as lock:
+            return not _take(lock.fileno(), fcntl.LOCK_SH)
+    except OSError:
+        return False
+
+
+def _take(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def server_url(settings: Settings) -> str:

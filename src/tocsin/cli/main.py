@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 done, but some records were refused or failed; 2 wrong usa
 cannot be read, or a setting that cannot work; 3 a server or database that does not answer.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -48,7 +49,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    _: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
@@ -61,15 +62,28 @@ def run() -> None:
     """The entry point: errors raised on purpose become one line and an exit code."""
     try:
         app()
-    except Unavailable as error:
-        _complain(error)
-        sys.exit(3)
-    except TocsinError as error:
-        _complain(error)
-        sys.exit(2)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except Exception as raised:  # the edge: what is not ours goes on as it is
+        error = _alone(raised)
+        if isinstance(error, TocsinError):
+            _complain(error)
+            sys.exit(3 if isinstance(error, Unavailable) else 2)
+        if isinstance(error, BrokenPipeError):
+            _let_go_of_output()
+            sys.exit(0)
+        raise
+
+
+def _alone(error: BaseException) -> BaseException:
+    """The error itself, where the tasks beside it only carried it outwards."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _let_go_of_output() -> None:
+    """Nobody reads any more: what is left in the buffers must not complain at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _complain(error: TocsinError) -> None:

@@ -21,6 +21,8 @@ from tocsin.settings import Settings, load
 ABREAST = 4
 BATCH_BYTES = 4 * 1024 * 1024
 SHOWN_ERRORS = 20
+TOO_LARGE = 413
+UNREADABLE = b'"unreadable"'
 
 
 @dataclass(slots=True)
@@ -105,7 +107,7 @@ async def _send_file(
     while window := list(islice(portions, ABREAST)):
         replies = await asyncio.gather(*(_post(client, path, portion) for portion in window))
         for portion, reply in zip(window, replies, strict=True):
-            _count(f"{name}: alert", done, reply, tally)
+            _count(f"{name}: alert", done, portion, reply, tally)
             done += len(portion)
             bar.advance(task, len(portion))
         mark.write(done)
@@ -114,7 +116,7 @@ async def _send_file(
 
 async def _post(client: HttpClient, path: str, portion: list[files.Record]) -> Reply:
     text = portion[0].text
-    body = b"\n".join(r.payload.replace(b"\r", b" ").replace(b"\n", b" ") for r in portion)
+    body = b"\n".join(_line(record) for record in portion)
     kind = "text/plain; charset=utf-8" if text else "application/x-ndjson"
     return await client.post(path, body, {"Content-Type": kind})
 
@@ -127,19 +129,29 @@ def _portions(records: Iterator[files.Record], batch: int) -> Iterator[list[file
         if portion and (full or portion[0].text != record.text):
             yield portion
             portion, size = [], 0
-        payload = record.payload if record.error is None else b'"' + record.error.encode() + b'"'
-        portion.append(files.Record(payload, text=record.text))
-        size += len(payload)
+        portion.append(record)
+        size += len(record.payload)
     if portion:
         yield portion
 
 
-def _count(label: str, start: int, reply: Reply, tally: Tally) -> None:
+def _line(record: files.Record) -> bytes:
+    """One line of a body; what could not be read has a place in it, so that numbers agree."""
+    if record.error is not None:
+        return UNREADABLE
+    return record.payload.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def _count(label: str, start: int, portion: list[files.Record], reply: Reply, tally: Tally) -> None:
     try:
         answer: dict[str, Any] = msgspec.json.decode(reply.body)
     except msgspec.DecodeError:
         answer = {}
     if not isinstance(answer, dict) or "alerts" not in answer:
+        if reply.status == TOO_LARGE and len(portion) == 1:
+            tally.refused += 1
+            tally.errors.append(f"{label} {start}: {len(portion[0].payload)} bytes are too many")
+            return
         detail = answer.get("detail") if isinstance(answer, dict) else None
         raise InputError(f"the server answered {reply.status}: {detail or reply.body[:200]!r}")
     for sent in answer["alerts"]:
@@ -149,7 +161,8 @@ def _count(label: str, start: int, reply: Reply, tally: Tally) -> None:
             tally.duplicates += 1
         else:
             tally.refused += 1
-            tally.errors.append(f"{label} {start + sent['index']}: {sent['error']['detail']}")
+            why = portion[sent["index"]].error or sent["error"]["detail"]
+            tally.errors.append(f"{label} {start + sent['index']}: {why}")
 
 
 class Bookmark:

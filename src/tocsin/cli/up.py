@@ -1,14 +1,11 @@
 """`tocsin up` and `tocsin down`: the whole of Tocsin in one process."""
 
 import asyncio
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -18,14 +15,13 @@ from tocsin import logs
 from tocsin.app import System, data_folder, open_store
 from tocsin.cli import folder
 from tocsin.cli.server import bind, serve
-from tocsin.errors import SettingsError, Unavailable
+from tocsin.errors import Unavailable
 from tocsin.model import KeyScope
 from tocsin.settings import Settings, load
 
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 FIRST_SCOPES = (KeyScope.INGEST, KeyScope.READ, KeyScope.WRITE)
-LOCK = "lock"
 
 
 def up(
@@ -47,7 +43,7 @@ def up(
         _start_behind(settings)
         return
     logs.configure(settings.log_level, settings.log_format)
-    with _only_one(settings):
+    with folder.only_server(settings):
         listener = bind(settings)
         secret = asyncio.run(_first_key(settings))
         try:
@@ -75,7 +71,7 @@ def down(
         return
     os.kill(server.pid, signal.SIGTERM)
     end = time.monotonic() + STOP_SECONDS
-    while folder.running_server(settings) is not None:
+    while folder.is_locked(settings):
         if time.monotonic() > end:
             raise Unavailable(f"process {server.pid} did not stop within {STOP_SECONDS:g} s")
         time.sleep(0.1)
@@ -125,18 +121,6 @@ async def _first_key(settings: Settings) -> str | None:
         _, secret = await store.accounts.create_key("first key", FIRST_SCOPES)
     folder.save_first_key(settings, secret)
     return secret
-
-
-@contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
-    with (settings.data / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SettingsError(
-                f"a server runs on {settings.data} already; stop it with: tocsin down"
-            ) from error
-        yield
 
 
 def _start_behind(settings: Settings) -> None:

@@ -2,5 +2,6 @@
 
 from tocsin.ingest.body import BodyKind, Item, Limits, read_body
 from tocsin.ingest.gate import Gate
+from tocsin.ingest.zipped import unzip
 
-__all__ = ["BodyKind", "Gate", "Item", "Limits", "read_body"]
+__all__ = ["BodyKind", "Gate", "Item", "Limits", "read_body", "unzip"]

@@ -16,6 +16,10 @@ from tocsin.errors import PayloadError
 from tocsin.ingest.identity import usable_id
 
 BOM = b"\xef\xbb\xbf"
+UNUSABLE_ID = (
+    "the alert_id sent cannot be an id here (1–128 letters, digits and `._:@-`, beginning with a "
+    "letter or digit); the alert was stored under a new one"
+)
 _SYSLOG = re.compile(rb"(<\d{1,3}>|CEF:)")
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _any = msgspec.json.Decoder()
@@ -51,11 +55,15 @@ class BodyKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One acceptable alert: its payload as sent, and what identifies it."""
+    """One acceptable alert: its payload as sent, what identifies it, and what the sender may hear.
+
+    `note` says that the alert's own id cannot be used.
+    """
 
     payload: str
     canonical: bytes
     chosen_id: str | None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +143,10 @@ def _item(raw: bytes, decoded: Any, limits: Limits) -> Item | PayloadError:
         )
     if raw.count(b"{") + raw.count(b"[") > limits.depth and _depth(decoded) > limits.depth:
         return PayloadError("too_deep", f"an alert may be nested {limits.depth} levels deep")
-    return Item(raw.decode(), _sorted.encode(decoded), usable_id(decoded.get("alert_id")))
+    sent_id = decoded.get("alert_id")
+    chosen = usable_id(sent_id)
+    note = UNUSABLE_ID if chosen is None and sent_id not in (None, "") else None
+    return Item(raw.decode(), _sorted.encode(decoded), chosen, note)
 
 
 def _text_item(line: bytes, limits: Limits) -> Item | PayloadError:

@@ -66,9 +66,9 @@ class Gate:
             StoreUnavailable: the database does not answer; nothing was stored.
             Unavailable: the process is stopping.
         """
-        if self._closed:
-            raise Unavailable("the server is stopping", retry_after=5.0)
+        self._check_open()
         await self._admit(len(items))
+        self._check_open()  # it may have closed meanwhile, and nobody commits any more
         now = datetime.now(UTC)
         answer: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
         self._waiting.append(Waiting([_identify(item, source, now) for item in items], answer))
@@ -79,6 +79,10 @@ class Gate:
         """Refuse new requests; those that wait are still committed."""
         self._closed = True
         self._arrived.set()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the server is stopping", retry_after=5.0)
 
     async def _admit(self, count: int) -> None:
         now = time.monotonic()

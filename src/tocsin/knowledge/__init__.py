@@ -1,0 +1,1 @@
+"""Knowledge that comes with packages, and what values mean: no state, no store."""

@@ -15,6 +15,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 SWITCH_INTERVAL = 0.0005
 SQLITE_BUSY_SECONDS = 30.0
-SQLITE_CACHE_KIB = 32 * 1024
+SQLITE_CACHE_KIB = {"write": 32 * 1024, "read": 4 * 1024}
 SQLITE_WAL_PAGES = 4000
 STATEMENT_TIMEOUT_MS = 60_000
 
@@ -42,8 +43,8 @@ class Database:
         self.url = _driver_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         writers = 1 if self.sqlite else writers
-        self._write_engine = _engine(self.url, writers)
-        self._read_engine = _engine(self.url, readers)
+        self._write_engine = _engine(self.url, "write", writers)
+        self._read_engine = _engine(self.url, "read", readers)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
         if self.sqlite:
@@ -128,14 +129,14 @@ def _driver_url(url: str) -> sa.URL:
     raise SettingsError(f"TOCSIN_DATABASE must be sqlite:///… or postgresql://…, not {backend}://…")
 
 
-def _engine(url: sa.URL, connections: int) -> Engine:
+def _engine(url: sa.URL, use: str, connections: int) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = sa.create_engine(
             url,
             connect_args={"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False},
             poolclass=StaticPool if connections == 1 else QueuePool,
         )
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "connect", partial(_prepare_sqlite, SQLITE_CACHE_KIB[use]))
         return engine
     return sa.create_engine(
         url,
@@ -150,13 +151,13 @@ def _engine(url: sa.URL, connections: int) -> Engine:
     )
 
 
-def _prepare_sqlite(connection: Any, _: Any) -> None:
+def _prepare_sqlite(cache_kib: int, connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions begin where this module says so
     for pragma in (
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
-        f"cache_size = -{SQLITE_CACHE_KIB}",
+        f"cache_size = -{cache_kib}",
         f"wal_autocheckpoint = {SQLITE_WAL_PAGES}",
         "temp_store = MEMORY",
     ):

@@ -231,7 +231,7 @@ def _decode(cursor: str, sort: str) -> tuple[Any, str]:
 
 
 def _summary(row: sa.RowMapping) -> AlertSummary:
-    values = dict(zip(NAMES, row.values(), strict=True))
+    values: dict[str, Any] = dict(zip(NAMES, row.values(), strict=True))
     if values["requires_human_review"] is not None:
         values["requires_human_review"] = bool(values["requires_human_review"])
     return msgspec.convert(values, AlertSummary)

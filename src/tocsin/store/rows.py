@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from tocsin.store.bulk import Row
 
 IOC_LIMIT = 1024
 PREVALENCE_LIMIT = 256
+EMPTY = "[]"
 
 encoder = msgspec.json.Encoder()
 _alerts = msgspec.json.Decoder(Alert)
@@ -144,26 +146,33 @@ def intel_rows(dossiers: Iterable[Dossier], stamp: Stamp) -> list[Row]:
     """Rows of `threat_intel`, one per indicator, in the order of their key."""
     seen: dict[tuple[str, str], tuple[Sighting, datetime, datetime, int]] = {}
     for dossier in dossiers:
+        at = dossier.received_at
         for sighting in dossier.intel:
             key = (ioc_key(sighting.value), sighting.type.value)
-            at = dossier.received_at
-            _, first, last, count = seen.get(key, (sighting, at, at, 0))
-            seen[key] = (sighting, min(first, at), max(last, at), count + 1)
+            known = seen.get(key)
+            if known is None:
+                seen[key] = (sighting, at, at, 1)
+            else:
+                _, first, last, count = known
+                seen[key] = (sighting, min(first, at), max(last, at), count + 1)
     return [
         (
             ioc,
             kind,
             s.threat_level.value,
             s.confidence,
-            text(s.sources),
+            text(s.sources) if s.sources else EMPTY,
             stamp(first),
             stamp(last),
             count,
-            text(s.tags),
+            text(s.tags) if s.tags else EMPTY,
             text(s),
         )
-        for (ioc, kind), (s, first, last, count) in sorted(seen.items(), key=lambda item: item[0])
+        for (ioc, kind), (s, first, last, count) in sorted(seen.items(), key=_first)
     ]
+
+
+_first = itemgetter(0)
 
 
 def triage_row(dossier: Dossier, now: Any) -> Row:

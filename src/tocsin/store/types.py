@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
         return datetime.fromisoformat(value)
 
 
+@lru_cache(maxsize=4096)
 def instant_text(value: datetime) -> str:
     """Fixed-width UTC text, e.g. `2026-03-04T13:55:05.224939Z`."""
     utc = value if value.tzinfo is UTC else value.astimezone(UTC)

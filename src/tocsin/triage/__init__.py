@@ -14,7 +14,7 @@ from tocsin.ports import Resources, Work
 from tocsin.triage import weights as weights_file
 from tocsin.triage.analysis import analysis
 from tocsin.triage.case import Case
-from tocsin.triage.coverage import confidence, further_gaps
+from tocsin.triage.coverage import Coverage, further_gaps
 from tocsin.triage.decision import disposition, probability, review_reasons
 from tocsin.triage.evidence import resolve
 from tocsin.triage.families import Families
@@ -38,6 +38,7 @@ class Model:
         self.version = version
         self.families = Families(weights)
         self.playbooks = Playbooks(weights)
+        self.coverage = Coverage(weights)
 
     def assess(self, dossier: Dossier) -> tuple[Verdict, tuple[Gap, ...]]:
         """The verdict on a dossier, and gaps of triage's own that it does not have yet.
@@ -52,7 +53,7 @@ class Model:
         loss = round(loss, 4)
         risk = round(100 * chance * loss, 1)
         level = risk_level(risk)
-        sure = confidence(case)
+        sure = self.coverage.confidence(case)
         verdict = disposition(case, evidence, chance, sure)
         reasons = review_reasons(case, verdict, evidence, risk, sure)
         actions = self.playbooks.actions(case, verdict)

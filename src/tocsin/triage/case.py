@@ -1,6 +1,7 @@
 """A dossier laid open for the extractors: every question they share, answered once."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from tocsin.errors import InputError
@@ -11,15 +12,17 @@ from tocsin.model import (
     AssetRecord,
     Dossier,
     Evidence,
-    GapReason,
     MappingMethod,
     NetworkContext,
     NetworkDirection,
+    ThreatLevel,
+    User,
     UserContext,
     UserRecord,
 )
 from tocsin.triage.evidence import entry
 from tocsin.triage.families import LONGEST, VENDOR_TEXT, Families, Family, RuleText
+from tocsin.triage.unchecked import unchecked
 from tocsin.triage.weights import Weights
 
 BLOCKED = frozenset(
@@ -72,7 +75,11 @@ class Case:
         family: what the rule looks for.
         network, asset, user: what context knows; None when it knows nothing.
         tactics: ATT&CK ids of the tactics that the rule names itself or through its techniques.
+        blocked: the sensor says that it stopped what it saw; not what a log line says it did.
+        known_indicators: what intelligence knows as a threat.
+        names_account: the alert names an account that a directory could know.
         ours_acted: the sensor saw one of our own machines as the source.
+        unchecked: what the gaps say.
     """
 
     __slots__ = (
@@ -81,17 +88,20 @@ class Case:
         "alert_pointer",
         "asset",
         "asset_context",
+        "blocked",
         "context_pointer",
         "declared",
         "direction",
         "dossier",
         "family",
-        "gap_subjects",
+        "known_indicators",
+        "names_account",
         "network",
         "outcome",
         "source",
         "tactics",
         "techniques",
+        "unchecked",
         "user",
         "user_context",
         "weights",
@@ -107,9 +117,8 @@ class Case:
         self.alert_pointer = "alerts/" + dossier.alert_id + "#"
         self.context_pointer = "alert_context/" + dossier.alert_id + "/"
         self.source = dossier.source or "other"
-        self.declared = (
-            alert.mapping.method is MappingMethod.DECLARED and self.source in VENDOR_TEXT
-        )
+        declared = alert.mapping.method is MappingMethod.DECLARED and self.source in VENDOR_TEXT
+        self.declared = declared
         self.network: NetworkContext | None = None
         self.asset_context: AssetContext | None = None
         self.user_context: UserContext | None = None
@@ -121,18 +130,25 @@ class Case:
                 self.asset_context = data
             else:
                 self.user_context = data
-        self.gap_subjects = {gap.subject.partition(":")[0] for gap in dossier.gaps}
+        self.unchecked = unchecked(dossier.gaps)
+        self.known_indicators = [
+            sighting
+            for sighting in dossier.intel
+            if sighting.threat_level is not ThreatLevel.UNKNOWN
+        ]
         self.asset: AssetRecord | None = self.asset_context.asset if self.asset_context else None
         self.user: UserRecord | None = self.user_context.user if self.user_context else None
         self.direction = self.network.direction if self.network else NetworkDirection.UNKNOWN
         event = alert.event
         self.action = event.action.strip().lower() if event.action else ""
         self.outcome = event.outcome.strip().lower() if event.outcome else ""
+        self.blocked = self.action in BLOCKED and declared and self.source in SENSORS
+        self.names_account = _names_account(alert.user)
         rule = alert.rule
         self.family: Family = families.of(
             RuleText(
                 self.source,
-                self.declared,
+                declared,
                 _cut(rule.id),
                 _cut(rule.name),
                 _cut(rule.category),
@@ -141,8 +157,10 @@ class Case:
                 alert.title[:LONGEST],
             )
         )
-        self.techniques = alert.threat.techniques[:TECHNIQUES]
-        self.tactics = _tactics(alert) if self.techniques or alert.threat.tactics else ()
+        threat = alert.threat
+        self.techniques = threat.techniques[:TECHNIQUES]
+        named = threat.tactics[:TECHNIQUES]
+        self.tactics = _tactics(named, self.techniques) if named or self.techniques else ()
 
     @property
     def family_value(self) -> str:
@@ -160,11 +178,6 @@ class Case:
         return self.family.pointer, self.family_value
 
     @property
-    def blocked(self) -> bool:
-        """The sensor says that it stopped what it saw; not what a log line says it did."""
-        return self.source in SENSORS and self.declared and self.action in BLOCKED
-
-    @property
     def ours_acted(self) -> bool:
         """One of our own machines was the source."""
         return self.direction in (NetworkDirection.OUTBOUND, NetworkDirection.INTERNAL)
@@ -178,27 +191,13 @@ class Case:
             and self.asset.ip == self.alert.source.ip
         )
 
-    @property
-    def names_account(self) -> bool:
-        """The alert names an account that a directory could know."""
-        user = self.alert.user
-        if user.name is None:
-            return user.id is not None or user.email is not None
-        return not (user.name.endswith("$") or user.name.strip().lower() in MACHINE_ACCOUNTS)
-
     def is_about(self, families: frozenset[str]) -> bool:
         """Whether any text of the alert names one of these families; only for what may raise."""
         return not families.isdisjoint(self.family.named)
 
     def lacks(self, subject: str) -> bool:
         """Whether a gap says that this could not be checked."""
-        return subject in self.gap_subjects
-
-    def unknown_to_directory(self) -> bool:
-        """The directory was asked for the account and has no record of it."""
-        return "user" in self.gap_subjects and any(
-            gap.subject == "user" and gap.reason is GapReason.NOT_FOUND for gap in self.dossier.gaps
-        )
+        return subject in self.unchecked.subjects
 
     def on_alert(
         self,
@@ -235,13 +234,21 @@ def _cut(text: str | None) -> str | None:
     return text[:LONGEST] if text else None
 
 
-def _tactics(alert: Alert) -> tuple[str, ...]:
+def _names_account(user: User) -> bool:
+    if user.name is None:
+        return user.id is not None or user.email is not None
+    return not (user.name.endswith("$") or user.name.strip().lower() in MACHINE_ACCOUNTS)
+
+
+@lru_cache(maxsize=4096)
+def _tactics(named: tuple[str, ...], techniques: tuple[str, ...]) -> tuple[str, ...]:
+    """Ids of the tactics of a rule, which come again with every alert of it."""
     found: dict[str, None] = {}
-    for text in alert.threat.tactics[:TECHNIQUES]:
+    for text in named:
         if tactic := attack.tactic(text):
             found[tactic.id] = None
     if not found:  # a technique may serve several tactics; the earliest is the modest reading
-        for identifier in alert.threat.techniques[:TECHNIQUES]:
+        for identifier in techniques:
             if (technique := attack.technique(identifier)) and technique.tactics:
                 found[technique.tactics[0]] = None
     return tuple(found)

@@ -1,56 +1,85 @@
 """How sure the verdict can be: which checks could be made, of those that apply to the alert."""
 
+from functools import lru_cache
+
 from tocsin.model import Gap, GapReason, NetworkDirection, ObservableType
 from tocsin.triage.case import Case
+from tocsin.triage.weights import Weights
 
-# Gaps about these are counted by their own share below, not as further ones.
-COUNTED = frozenset({"asset", "user", "network", "threat_intel", "event.time", "rule", "history"})
+UNRECOGNISED = Gap(
+    step="triage",
+    subject="rule",
+    reason=GapReason.NOT_FOUND,
+    detail="what the rule looks for is not told by its words",
+)
+MOST_FURTHER = 10  # gaps that the confidence counts beside the shares
 
 
-def confidence(case: Case) -> float:
-    """The share (0 to 1) of the applicable checks that were made, less a little for other gaps."""
-    weights = case.weights.confidence
-    made = possible = 0.0
-    for name, applies, done in (
-        ("rule", True, _rule_recognised(case)),
-        ("time", True, case.alert.event.time is not None),
-        ("asset", True, case.asset is not None and not case.lacks("asset")),
-        ("user", case.names_account, case.user is not None and not case.lacks("user")),
-        ("direction", _has_address(case), _direction_known(case)),
-        ("intelligence", True, _intelligence_asked(case)),
-        ("history", True, _has_history(case)),
-    ):
-        if applies:
-            share = weights[name].weight
-            possible += share
-            if done:
-                made += share
-    others = sum(gap.subject.partition(":")[0] not in COUNTED for gap in case.dossier.gaps)
-    sure = made / possible + weights["further_gap"].weight * min(others, 10)
-    return round(max(min(sure, 1.0), weights["least"].weight), 4)
+class Coverage:
+    """The shares of the section `confidence`, added up once for each combination of checks."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights.confidence
+        self._cached = lru_cache(maxsize=4096)(self._sure)
+
+    def confidence(self, case: Case) -> float:
+        """The share (0 to 1) of the applicable checks that were made, less a little for other gaps.
+        """
+        alert, gaps = case.alert, case.unchecked
+        addressed = alert.source.ip is not None or alert.destination.ip is not None
+        return self._cached(
+            _rule_recognised(case),
+            alert.event.time is not None,
+            case.asset is not None and "asset" not in gaps.subjects,
+            case.user is not None and "user" not in gaps.subjects if case.names_account else None,
+            _direction_known(case) if addressed else None,
+            _intelligence_asked(case),
+            _has_history(case),
+            min(gaps.further, MOST_FURTHER),
+        )
+
+    def _sure(
+        self,
+        rule: bool,
+        time: bool,
+        asset: bool,
+        user: bool | None,
+        direction: bool | None,
+        intelligence: bool,
+        history: bool,
+        further: int,
+    ) -> float:
+        """What was done of each check, None where it does not apply."""
+        weights = self._weights
+        made = possible = 0.0
+        for name, done in (
+            ("rule", rule),
+            ("time", time),
+            ("asset", asset),
+            ("user", user),
+            ("direction", direction),
+            ("intelligence", intelligence),
+            ("history", history),
+        ):
+            if done is not None:
+                share = weights[name].weight
+                possible += share
+                if done:
+                    made += share
+        sure = made / possible + weights["further_gap"].weight * further
+        return round(max(min(sure, 1.0), weights["least"].weight), 4)
 
 
 def further_gaps(case: Case) -> tuple[Gap, ...]:
     """What triage itself could not tell."""
     if not _rule_recognised(case):
-        return (
-            Gap(
-                step="triage",
-                subject="rule",
-                reason=GapReason.NOT_FOUND,
-                detail="what the rule looks for is not told by its words",
-            ),
-        )
+        return (UNRECOGNISED,)
     return ()
 
 
 def _rule_recognised(case: Case) -> bool:
     """By what its vendor wrote: text of the event must not make a verdict look surer."""
     return case.family.vouched is not None or (case.declared and bool(case.tactics))
-
-
-def _has_address(case: Case) -> bool:
-    return case.alert.source.ip is not None or case.alert.destination.ip is not None
 
 
 def _direction_known(case: Case) -> bool:

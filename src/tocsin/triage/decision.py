@@ -30,8 +30,10 @@ def disposition(
         return Disposition.TRUE_POSITIVE
     if sure < limits["closing_confidence"].weight:
         return Disposition.UNDETERMINED
-    if chance <= limits["benign_positive"].weight and any(
-        item.weight < 0 and item.name.startswith("authorised.") for item in evidence
+    if (
+        case.asset is not None  # only the inventory authorises
+        and chance <= limits["benign_positive"].weight
+        and any(item.weight < 0 and item.name.startswith("authorised.") for item in evidence)
     ):
         return Disposition.BENIGN_POSITIVE
     if chance <= limits["false_positive"].weight:
@@ -55,8 +57,10 @@ def review_reasons(
     if critical and risk >= limits["review_critical"].weight:
         reasons.append("the asset is critical")
     if verdict is not Disposition.TRUE_POSITIVE:
-        if any(sighting.threat_level in _SERIOUS for sighting in case.dossier.intel):
+        known, account = case.known_indicators, case.user
+        if known and any(sighting.threat_level in _SERIOUS for sighting in known):
             reasons.append("intelligence lists one of its indicators as a serious threat")
-        if any(item.name == "user.disabled" for item in evidence):
+        disabled = account is not None and not account.enabled
+        if disabled and any(item.name == "user.disabled" for item in evidence):
             reasons.append("a disabled account is involved")
     return reasons

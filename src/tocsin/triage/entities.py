@@ -98,7 +98,7 @@ def user(case: Case) -> Sequence[Evidence]:
     record, weights = context.user, case.weights.user
     if record is None:
         name = case.alert.user.name
-        if name and case.names_account and case.unknown_to_directory():
+        if name and case.names_account and case.unchecked.account_not_found:
             return (
                 case.on_alert(
                     "user.unknown",

@@ -10,6 +10,7 @@ import msgspec
 from tocsin.model import Dossier, Evidence, EvidenceDirection
 
 QUOTED = 120  # most characters of an alert's text that a statement repeats
+FEW = 8  # most texts of a list whose hash is kept
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _UNPRINTABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
@@ -17,8 +18,19 @@ _LIST_INDEX = re.compile(r"0|[1-9]\d{0,5}", re.ASCII)
 
 
 def value_hash(value: Any) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of the value's canonical JSON."""
-    return _text_hash(value) if isinstance(value, str) and len(value) <= QUOTED else _hash(value)
+    """The first 16 hexadecimal digits of the SHA-256 of the value's canonical JSON.
+
+    Short texts, and short lists of them such as techniques, come again and again; their hashes are
+    kept.
+    """
+    if isinstance(value, str):
+        return _kept_hash(value) if len(value) <= QUOTED else _hash(value)
+    if isinstance(value, tuple) and len(value) <= FEW:
+        for item in value:
+            if not isinstance(item, str) or len(item) > QUOTED:
+                return _hash(value)
+        return _kept_hash(value)
+    return _hash(value)
 
 
 def _hash(value: Any) -> str:
@@ -29,7 +41,7 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-_text_hash = lru_cache(maxsize=4096)(_hash)
+_kept_hash = lru_cache(maxsize=4096)(_hash)
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -70,17 +82,24 @@ def entry(
     This is the one place that turns a weight into a direction, and it holds the rule that what an
     attacker can write never lowers: a tainted weight below zero becomes zero.
     """
-    amount = 0.0 if tainted and weight < 0 else round(weight, 3)
+    amount, direction = _counted(0.0 if tainted and weight < 0 else weight)
     return Evidence(
         name=name,
         statement=statement,
         pointer=pointer,
         value_hash=digest or value_hash(value),
-        direction=RAISES if amount > 0 else LOWERS if amount < 0 else NEUTRAL,
+        direction=direction,
         weight=amount,
         tainted=tainted,
         technique=technique,
     )
+
+
+@lru_cache(maxsize=1024)
+def _counted(weight: float) -> tuple[float, EvidenceDirection]:
+    """The weight as it is shown and added, and where it points; few weights differ."""
+    amount = round(weight, 3)
+    return amount, RAISES if amount > 0 else LOWERS if amount < 0 else NEUTRAL
 
 
 def resolve(pointer: str, dossier: Dossier) -> Any:

@@ -7,6 +7,7 @@ Words of a detector's vendor may make an alert milder. Words that an event can h
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -36,7 +37,7 @@ POINTERS: Mapping[str, str] = {
 ROUTINE_LEVEL = 3  # Wazuh: successes and system notifications
 
 
-class RuleText(msgspec.Struct, frozen=True):
+class RuleText(NamedTuple):
     """The words of an alert from which its family is told, each cut to `LONGEST` by the caller.
 
     `declared` says that a source definition found the fields, so that they are what they are
@@ -103,12 +104,17 @@ class Families:
             )
         by_weight = sorted(tables.words.items(), key=lambda item: -weights.family[item[0]].weight)
         self._words = [(family, _compile(family, words)) for family, words in by_weight]
+        self._any_word = _compile("*", [word for _, words in by_weight for word in words])
+        # A rule's words come again with every alert of it; a title may be new each time, so what
+        # the other fields tell is kept apart from it.
         self.of = lru_cache(maxsize=CACHED)(self._of)
+        self._cached_vouched = lru_cache(maxsize=CACHED)(self._vouched)
+        self._named = lru_cache(maxsize=CACHED)(self._search)
 
     def _of(self, text: RuleText) -> Family:
         """The family of an alert; the most serious of those that its words name."""
         vendor = VENDOR_TEXT.get(text.source, ()) if text.declared else ()
-        vouched = self._vouched(text, vendor)
+        vouched = self._cached_vouched(text._replace(title=""), vendor)
         best = vouched
         named = {vouched.name} if vouched.name else set()
         vendor_texts = {getattr(text, field) for field in vendor}
@@ -172,10 +178,12 @@ class Families:
                 return family
         return None
 
-    def _named(self, value: str) -> list[str]:
+    def _search(self, value: str) -> tuple[str, ...]:
         """All families that the text names, the most serious first."""
         text = value.lower()
-        return [family for family, words in self._words if words.search(text)]
+        if not self._any_word.search(text):  # most texts name none, which one search can tell
+            return ()
+        return tuple(family for family, words in self._words if words.search(text))
 
     def _family(self, name: str, field: str, *, tainted: bool = False) -> Family:
         entry = self._weights[name]

@@ -44,11 +44,11 @@ ROLE_WORDS = {
 
 def listed(case: Case) -> Sequence[Evidence]:
     """Indicators that intelligence knows; each further one counts for less than the last."""
-    hits = [sighting for sighting in case.dossier.intel if sighting.threat_level in _KNOWN]
-    if not hits:
+    if not case.known_indicators:
         return ()
     weighed = sorted(
-        ((_weight(case, sighting), sighting) for sighting in hits), key=lambda pair: -pair[0]
+        ((_weight(case, sighting), sighting) for sighting in case.known_indicators),
+        key=lambda pair: -pair[0],
     )
     further = case.weights.intel.factor["further_hit"].weight
     return [
@@ -84,9 +84,6 @@ def well_known(case: Case) -> Sequence[Evidence]:
                 ),
             )
     return ()
-
-
-_KNOWN = frozenset(ThreatLevel) - {ThreatLevel.UNKNOWN}
 
 
 def known_good(sighting: Sighting) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from tocsin.model import (
     NetworkDirection,
     ObservableRole,
     ObservableType,
-    ThreatLevel,
 )
 from tocsin.triage.case import Case
 from tocsin.triage.evidence import quoted
@@ -135,14 +134,14 @@ def _unknown_host(case: Case) -> Entity | None:
 
 
 def _own_address(case: Case) -> str | None:
-    alert, network = case.alert, case.network
-    first, second = (alert.source, alert.destination)
+    first, second = case.alert.source, case.alert.destination
     if not case.ours_acted:
         first, second = second, first
     for end in (first, second):
-        known = _known(case, end) if network else None
-        if end.ip and (known.internal if known else _is_private(end.ip)):
-            return end.ip
+        if end.ip:
+            known = _known(case, end)
+            if known.internal if known else _is_private(end.ip):
+                return end.ip
     return None
 
 
@@ -161,18 +160,17 @@ def _known(case: Case, end: Endpoint) -> AddressContext | None:
     network = case.network
     if network is None:
         return None
-    return next(
-        (
-            known
-            for known in (network.source, network.destination)
-            if known is not None and known.ip == end.ip
-        ),
-        None,
-    )
+    for known in (network.source, network.destination):
+        if known is not None and known.ip == end.ip:
+            return known
+    return None
 
 
 def _well_known(case: Case, value: str) -> bool:
-    return any(known_good(sighting) and sighting.value == value for sighting in case.dossier.intel)
+    for sighting in case.dossier.intel:
+        if sighting.benign_lists and sighting.value == value and known_good(sighting):
+            return True
+    return False
 
 
 @lru_cache(maxsize=8192)
@@ -233,9 +231,8 @@ def _owner(case: Case) -> Entity | None:
 
 def _indicator(case: Case) -> Entity | None:
     """The indicator that intelligence knows, else a hash, a name, an outside address."""
-    for sighting in case.dossier.intel:
-        if sighting.threat_level is not ThreatLevel.UNKNOWN:
-            return _sighted(sighting.type, sighting.value)
+    for sighting in case.known_indicators:
+        return _sighted(sighting.type, sighting.value)
     for sighting in case.dossier.intel:
         if sighting.type is ObservableType.HASH and sighting.role is not ObservableRole.MENTION:
             return _sighted(sighting.type, sighting.value)
