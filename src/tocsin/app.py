@@ -8,11 +8,13 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tocsin import logs
 from tocsin.bus.memory import MemoryBus
-from tocsin.errors import SettingsError
+from tocsin.bus.rabbitmq import RabbitBus
+from tocsin.errors import SettingsError, Unavailable
 from tocsin.ingest import Gate
 from tocsin.pipeline import FIRST, STEPS, chain
 from tocsin.ports import Bus, Resources, Step
@@ -27,6 +29,8 @@ from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
 from tocsin.store.queries import QueryStore
+
+GARBAGE_THRESHOLDS = (50_000, 50, 50)
 
 log = logs.get("app")
 
@@ -52,17 +56,30 @@ class System:
     settings: Settings
     store: Store
     bus: Bus
-    gate: Gate
+    gate: Gate | None
     steps: tuple[Step, ...]
     tasks: "Tasks"
+
+    @property
+    def door(self) -> Gate:
+        """The gate.
+
+        Raises:
+            Unavailable: this process takes no alerts.
+        """
+        if self.gate is None:
+            raise Unavailable("this process takes no alerts; send them to the ingestor")
+        return self.gate
 
     async def drain(self) -> None:
         """Take nothing new, finish what was begun, and leave the rest to the next start."""
         seconds = self.settings.drain_timeout
-        self.gate.close()
-        await _finish([self.tasks.committer], seconds)
-        self.tasks.sweeper.cancel()
-        await self.bus.close()
+        if self.gate is not None:
+            self.gate.close()
+        await _finish(self.tasks.committers, seconds)
+        for sweeper in self.tasks.sweepers:
+            sweeper.cancel()
+        await self.bus.stop()
         await _finish(self.tasks.workers, seconds)
 
 
@@ -70,8 +87,8 @@ class System:
 class Tasks:
     """What runs until the system is drained."""
 
-    committer: "asyncio.Task[None]"
-    sweeper: "asyncio.Task[None]"
+    committers: "list[asyncio.Task[None]]"
+    sweepers: "list[asyncio.Task[None]]"
     workers: "list[asyncio.Task[None]]"
 
 
@@ -105,42 +122,64 @@ async def running(
     settings: Settings,
     *,
     steps: Sequence[str] = tuple(step.name for step in STEPS),
+    ingest: bool = True,
     alone: bool = True,
 ) -> AsyncIterator[System]:
     """A running system: the gate, and these steps as one chain.
 
     Args:
         settings: all settings.
-        steps: names of neighbouring steps.
+        steps: names of neighbouring steps; none for a process that only takes alerts or answers.
+        ingest: whether this process takes alerts.
         alone: whether this process is the only one on its database; it then takes back the work
             of a process that died, without waiting for its leases to run out.
 
     On leaving, the system is drained: batches that were begun are finished, leases are given back
     and the rest waits in the database for the next start.
     """
-    chained = chain(steps)
+    chained = chain(steps) if steps else ()
     bus = _bus(settings)
     async with open_store(settings) as store:
         if alone:
             await store.dossiers.release(everyone=True)
-        resources = Resources(settings, store.inventory, store.history, store.indicators)
-        gate = Gate(store.dossiers, lambda ids: ring(bus, FIRST.takes, ids), settings)
-        worker = Worker(chained, resources, store.dossiers, bus, settings)
-        await worker.warm_up()
-        gc.set_threshold(50_000, 50, 50)
-        gc.freeze()  # what is loaded by now stays; no need to look through it again and again
+        gate = Gate(store.dossiers, partial(ring, bus, FIRST.takes), settings) if ingest else None
         async with asyncio.TaskGroup() as group:
-            workers = [group.create_task(worker.run()) for _ in range(settings.workers)]
-            sweeper = Sweeper(chained[:1], store.dossiers, bus, settings)
-            tasks = Tasks(group.create_task(gate.run()), group.create_task(sweeper.run()), workers)
-            log.info("system.started", steps=[step.name for step in chained])
+            tasks = Tasks([], [], [])
+            if gate is not None:
+                tasks.committers.append(group.create_task(gate.run()))
+            if chained:
+                worker = Worker(chained, _resources(settings, store), store.dossiers, bus, settings)
+                await worker.warm_up()
+                _settle_garbage()
+                tasks.workers.extend(
+                    group.create_task(worker.run()) for _ in range(settings.workers)
+                )
+                sweeper = Sweeper(chained[:1], store.dossiers, bus, settings)
+                tasks.sweepers.append(group.create_task(sweeper.run()))
+            log.info("system.started", steps=[step.name for step in chained], ingest=ingest)
             system = System(settings, store, bus, gate, chained, tasks)
             try:
                 yield system
             finally:
                 await system.drain()
         await store.dossiers.release()
+        await bus.close()
         log.info("system.stopped")
+
+
+def _resources(settings: Settings, store: Store) -> Resources:
+    return Resources(settings, store.inventory, store.history, store.indicators)
+
+
+def _settle_garbage() -> None:
+    """Look for garbage less often, and not among what was loaded for good.
+
+    Dossiers hold no cycles, and batches make many of them: with the default thresholds the
+    collector took a quarter of the pipeline's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 def data_folder(settings: Settings) -> Path:
@@ -168,6 +207,9 @@ async def _finish(tasks: "Sequence[asyncio.Task[None]]", seconds: float) -> None
 
 
 def _bus(settings: Settings) -> Bus:
-    if settings.broker.startswith("memory:"):
+    scheme = settings.broker.partition(":")[0]
+    if scheme == "memory":
         return MemoryBus()
-    raise SettingsError("TOCSIN_BROKER must be memory://")
+    if scheme in ("amqp", "amqps"):
+        return RabbitBus(settings.broker, [step.takes for step in STEPS])
+    raise SettingsError("TOCSIN_BROKER must be memory:// or amqp://USER:PASSWORD@HOST:PORT/VHOST")

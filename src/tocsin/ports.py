@@ -145,7 +145,7 @@ class Bus(Protocol):
     async def take(self, queue: str, limit: int) -> Sequence[Delivery]:
         """Wait for a delivery from `queue`, then take what waits, up to about `limit` ids.
 
-        An empty answer says that the bus was closed.
+        An empty answer says that the bus was stopped.
         """
         ...
 
@@ -157,8 +157,12 @@ class Bus(Protocol):
         """
         ...
 
+    async def stop(self) -> None:
+        """Give out nothing more; what was taken can still be acknowledged."""
+        ...
+
     async def close(self) -> None:
-        """Stop listening; what was not acknowledged comes again."""
+        """Leave; what was not acknowledged comes again."""
         ...
 
 

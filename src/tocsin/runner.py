@@ -66,7 +66,12 @@ class Worker:
         self._settings = settings
 
     async def run(self) -> None:
-        """Work until the bus is closed; what was begun is finished first."""
+        """Work until the bus is stopped; what was begun is finished first."""
+        log.info(
+            "consumer.started",
+            message="Message consumer task started",
+            queue=self._first.takes,
+        )
         while deliveries := await self._bus.take(self._first.takes, self._size):
             ids = list(dict.fromkeys(i for delivery in deliveries for i in delivery.ids))
             for start in range(0, len(ids), self._size):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from tocsin import metrics
@@ -17,7 +17,9 @@ from tocsin.errors import InputError, NotFoundError, PayloadError, Unavailable
 from tocsin.ingest import BodyKind, Item, Limits, read_body, unzip
 from tocsin.model import AlertStatus, Disposition, Dossier, KeyScope, Record, RiskLevel, Severity
 from tocsin.normalize import to_ecs, to_ocsf
+from tocsin.pipeline import STEPS
 from tocsin.ports import Accepted
+from tocsin.runner import ring
 from tocsin.store.queries import SORTS, AlertFilter, AlertPage
 
 _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
@@ -76,7 +78,7 @@ async def send_alerts(
     kind = BodyKind.of(request.headers.get("content-type", ""))
     items = read_body(body, kind, Limits(settings.max_alert_bytes, settings.max_depth))
     good = [item for item in items if not isinstance(item, PayloadError)]
-    answers = iter(await system.gate.submit(good, source) if good else ())
+    answers = iter(await system.door.submit(good, source) if good else ())
     sent = tuple(
         _refused(index, item)
         if isinstance(item, PayloadError)
@@ -150,11 +152,11 @@ async def list_alerts(
 async def read_alert(
     request: Request[Any, Any, Any],
     alert_id: str,
-    export: Annotated[str, Parameter(query="format")] = "dossier",
+    export: Annotated[str, QueryParameter(name="format")] = "dossier",
 ) -> Response[bytes]:
     """One dossier."""
     system: System = request.app.state.system
-    fields = tuple(step.fills for step in system.steps)
+    fields = tuple(step.fills for step in STEPS)
     found = await system.store.dossiers.load([alert_id], fields)
     if not found:
         raise NotFoundError(f"there is no alert {alert_id}")
@@ -175,6 +177,7 @@ async def retry_alert(request: Request[Any, Any, Any], alert_id: str) -> dict[st
     system: System = request.app.state.system
     if not await system.store.dossiers.unpark(alert_id):
         raise NotFoundError(f"there is no parked alert {alert_id}")
+    await ring(system.bus, system.steps[0].takes, [alert_id])
     return {"alert_id": alert_id, "status": AlertStatus.RECEIVED.value}
 
 

@@ -25,11 +25,14 @@ from tocsin.errors import TocsinError
 ASSETS = "/api/assets"
 
 
-def create_application(system: System) -> Litestar:
-    """The API of a running system; its `state.draining` is set when it should stop."""
+def create_application(system: System, *, alert_routes: bool = True) -> Litestar:
+    """The API of a running system; its `state.draining` is set when it should stop.
+
+    Without `alert_routes` it answers only for its own health: what a worker needs.
+    """
     return Litestar(
         route_handlers=[
-            alerts.router,
+            *([alerts.router] if alert_routes else []),
             health.health,
             health.ready,
             health.show_metrics,

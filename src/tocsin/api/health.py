@@ -9,6 +9,7 @@ from litestar import Request, Response, get
 from tocsin import __version__, metrics
 from tocsin.app import System
 from tocsin.errors import TocsinError
+from tocsin.pipeline import STEPS
 
 ASK_SECONDS = 3.0
 
@@ -50,7 +51,7 @@ async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     if counts is not None:
         for state in ("received", "triaged", "folded", "parked", "in_flight"):
             metrics.BALANCE.labels(state).set(getattr(counts, state))
-        for step in system.steps:
+        for step in STEPS:
             waiting, since = waits.get(step.name, (0, time.time()))
             metrics.WAITING.labels(step.name).set(waiting)
             metrics.OLDEST.labels(step.name).set(max(0.0, time.time() - since))

@@ -64,9 +64,13 @@ class MemoryBus:
 
     async def close(self) -> None:
         """See `ports.Bus.close`."""
+        await self.stop()
+
+    async def stop(self) -> None:
+        """See `ports.Bus.stop`."""
         self._closed = True
         for queue in self._queues.values():
-            while queue.full():
+            while queue.full():  # its envelopes come again with the next sweep
                 queue.get_nowait()
             queue.put_nowait(None)
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__, logs
-from tocsin.cli import databases, explain, keys, normalize, send, triage, up, watch
+from tocsin.cli import databases, explain, keys, normalize, send, serve, triage, up, watch
 from tocsin.cli.imports import assets_app, intel_app, users_app
 from tocsin.errors import TocsinError, Unavailable
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 
 app.command("up")(up.up)
 app.command("down")(up.down)
+app.command("serve")(serve.serve)
 app.command("send")(send.send)
 app.command("triage")(triage.triage)
 app.command("normalize")(normalize.normalize)

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import uvicorn
 
@@ -13,6 +14,7 @@ from tocsin import logs
 from tocsin.api import create_application
 from tocsin.app import System, running
 from tocsin.errors import SettingsError
+from tocsin.pipeline import STEPS
 from tocsin.settings import Settings
 
 HEARD_SECONDS = 0.3
@@ -26,6 +28,19 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one process runs; `alone` says that no other process shares its database."""
+
+    steps: tuple[str, ...]
+    ingest: bool
+    alert_routes: bool
+    alone: bool
+
+
+EVERYTHING = Parts(tuple(step.name for step in STEPS), ingest=True, alert_routes=True, alone=True)
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -49,7 +64,10 @@ def bind(settings: Settings) -> socket.socket:
 
 
 async def serve(
-    settings: Settings, listener: socket.socket, started: Callable[[System], object]
+    settings: Settings,
+    listener: socket.socket,
+    started: Callable[[System], object],
+    parts: Parts = EVERYTHING,
 ) -> None:
     """Run a system and its server until SIGTERM or SIGINT, then drain.
 
@@ -60,8 +78,10 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop)
-    async with running(settings) as system:
-        application = create_application(system)
+    async with running(
+        settings, steps=parts.steps, ingest=parts.ingest, alone=parts.alone
+    ) as system:
+        application = create_application(system, alert_routes=parts.alert_routes)
         server = _Server(
             uvicorn.Config(
                 application,

@@ -115,7 +115,7 @@ async def _portion(
     limits = Limits(system.settings.max_alert_bytes, system.settings.max_depth)
     items = [record.item(limits) for record in records]
     good = [item for item in items if not isinstance(item, PayloadError)]
-    answers = await system.gate.submit(good, source) if good else []
+    answers = await system.door.submit(good, source) if good else []
     ids = [answer.alert_id for answer in answers]
     await _settled(system)
     dossiers = {d.alert_id: d for d in await system.store.dossiers.load(ids, FIELDS)}

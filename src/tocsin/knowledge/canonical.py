@@ -31,7 +31,6 @@ _AT = re.compile(
 )
 _COLON = re.compile(r"\[:\]|\[://\]|\[:(?=//)", re.IGNORECASE)
 _SCHEME = re.compile(r"^h(?:xx|\*\*|tt|xt|tx)p(s?)(?=\s?:|__|\[)", re.IGNORECASE)
-_FANGS = re.compile(r"[\[({\\]|^h[x*]", re.IGNORECASE)
 _IPV4 = re.compile(r"(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}", re.ASCII)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
@@ -48,7 +47,13 @@ def refang(text: str) -> str:
     Square brackets around an IPv6 address stay, because they belong to it.
     """
     text = text.strip()
-    if _FANGS.search(text) is None or len(text) > MAX_URL:
+    if (
+        "[" not in text
+        and "(" not in text
+        and "{" not in text
+        and "\\" not in text
+        and text[:2].lower() not in {"hx", "h*"}
+    ) or len(text) > MAX_URL:
         return text
     text = _SCHEME.sub(r"http\1", text)
     text = _COLON.sub(lambda hit: "://" if "//" in hit.group() else ":", text)

@@ -3,47 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tocsin.model import (
-    Alert,
-    Cloud,
-    Dns,
-    Email,
-    Endpoint,
-    Event,
-    File,
-    Hashes,
-    Host,
-    Http,
-    Network,
-    ParentProcess,
-    Process,
-    Record,
-    Registry,
-    Rule,
-    Threat,
-    User,
-)
+import msgspec
+
+from tocsin.model import Alert
 from tocsin.normalize.fields import CASTS
 
-GROUPS: dict[str, type[Record]] = {
-    "event": Event,
-    "rule": Rule,
-    "threat": Threat,
-    "source": Endpoint,
-    "destination": Endpoint,
-    "host": Host,
-    "user": User,
-    "process": Process,
-    "process.parent": ParentProcess,
-    "file": File,
-    "file.hash": Hashes,
-    "dns": Dns,
-    "email": Email,
-    "http": Http,
-    "network": Network,
-    "registry": Registry,
-    "cloud": Cloud,
-}
 RELATED = tuple(field for field in CASTS if field.startswith("related."))
 # Field name → the group that holds it and its name there; no group: a field of the alert itself.
 _PLACES: dict[str, tuple[str, str]] = {
@@ -66,8 +30,7 @@ def assemble(found: Mapping[str, Any], **extra: Any) -> Alert:
                 groups[name] = {member: value}
     for inner, outer, name in _NESTED:
         if inner in groups:
-            groups.setdefault(outer, {})[name] = GROUPS[inner](**groups.pop(inner))
+            groups.setdefault(outer, {})[name] = groups.pop(inner)
     top = groups.pop("")
-    for group_name, values in groups.items():
-        top[group_name] = GROUPS[group_name](**values)
-    return Alert(**top)
+    top.update(groups)
+    return msgspec.convert(top, Alert)

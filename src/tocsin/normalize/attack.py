@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 MAX_IDS = 50
@@ -38,8 +39,7 @@ def technique_ids(value: object) -> tuple[str, ...]:
     """All technique ids in a text, a list or an object, in order, without repeats."""
     found: dict[str, None] = {}
     for text in _texts(value):
-        for number, sub in _TECHNIQUE.findall(text):
-            found[f"T{number}.{sub}" if sub else f"T{number}"] = None
+        found.update(_techniques_in(text))
     return tuple(found)[:MAX_IDS]
 
 
@@ -47,13 +47,28 @@ def tactic_ids(value: object) -> tuple[str, ...]:
     """All tactic ids in a value, given as ids or as names (`attack.initial_access`)."""
     found: dict[str, None] = {}
     for text in _texts(value):
-        for number in _TACTIC.findall(text):
-            found[f"TA{number}"] = None
-        for part in text.split(","):
-            name = _NOT_LETTER.sub("", part.strip().lower().removeprefix("attack."))
-            if name in TACTICS:
-                found[TACTICS[name]] = None
+        found.update(_tactics_in(text))
     return tuple(found)[:MAX_IDS]
+
+
+@lru_cache(maxsize=2048)  # rules bring the same tags again and again
+def _techniques_in(text: str) -> dict[str, None]:
+    return {
+        f"T{number}.{sub}" if sub else f"T{number}": None
+        for number, sub in _TECHNIQUE.findall(text)
+    }
+
+
+@lru_cache(maxsize=2048)
+def _tactics_in(text: str) -> dict[str, None]:
+    found: dict[str, None] = {}
+    for number in _TACTIC.findall(text):
+        found[f"TA{number}"] = None
+    for part in text.split(","):
+        name = _NOT_LETTER.sub("", part.strip().lower().removeprefix("attack."))
+        if name in TACTICS:
+            found[TACTICS[name]] = None
+    return found
 
 
 def _texts(value: object, depth: int = 0) -> Iterator[str]:

@@ -5,6 +5,7 @@ vendor's value says "nothing"; it raises `DecodeError` when there is a value tha
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from tocsin.errors import DecodeError
@@ -17,6 +18,7 @@ Cast = Callable[[Any, list[str]], Any]
 
 MAX_ITEMS = 100
 MAX_COUNT = 2**63 - 1
+MAX_TRANSPORT = 32
 NOTHING = frozenset(
     {"", "-", "--", "n/a", "null", "(null)", "<null>", "none", "nil", "undefined", "not available"}
     | {"__empty__", "[]", "{}", "not set", "(empty)", "nan"}
@@ -69,10 +71,20 @@ def text_cast(field: str, cap: int) -> Cast:
     """Keep a text up to `cap` characters; a longer one is cut and noted."""
 
     def cast(value: Any, notes: list[str]) -> str | None:
-        if type(value) is int:
+        if type(value) is str:  # as clean_text does it; most values come this way
+            text = value.strip()
+            if len(text) <= LONGEST_NOTHING and text.lower() in NOTHING:
+                return None
+            if "\x00" in text:
+                text = text.replace("\x00", "\ufffd")
+        elif type(value) is int:
             return str(value) if -MAX_COUNT <= value <= MAX_COUNT else None
-        text = clean_text(value)
-        if text is not None and len(text) > cap:
+        else:
+            other = clean_text(value)
+            if other is None:
+                return None
+            text = other
+        if len(text) > cap:
             notes.append(f"{field} was cut to {cap} characters")
             return text[:cap]
         return text
@@ -138,6 +150,8 @@ def whole_cast(limit: int, what: str) -> Cast:
     """Read whole numbers of 0 to `limit`, also from text, decimal or hexadecimal (`0x…`)."""
 
     def cast(value: Any, _notes: list[str]) -> int | None:
+        if type(value) is int and 0 <= value <= limit:
+            return value
         number = value
         if type(value) is not int:
             text = clean_text(value)
@@ -187,7 +201,12 @@ def cast_transport(value: Any, _notes: list[str]) -> str | None:
     text = clean_text(value)
     if text is None:
         return None
-    name = text.lower().partition("/")[0][:32]
+    return _transport(text) if len(text) <= MAX_TRANSPORT else _transport.__wrapped__(text)
+
+
+@lru_cache(maxsize=256)
+def _transport(text: str) -> str:
+    name = text.lower().partition("/")[0][:MAX_TRANSPORT]
     return TRANSPORTS.get(name, name)
 
 
@@ -195,6 +214,8 @@ def hash_cast(length: int) -> Cast:
     """Read a hash of so many hexadecimal digits; all zeros mean that there is none."""
 
     def cast(value: Any, _notes: list[str]) -> str | None:
+        if type(value) is str and len(value) == length and (found := hash_value(value)) is not None:
+            return found
         text = clean_text(value)
         if text is None or not text.strip("0"):  # all zeros is how some write "no hash"
             return None

@@ -13,11 +13,12 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from tocsin.errors import DecodeError, SourceError
-from tocsin.normalize.condition import Test, compile_condition
+from tocsin.errors import SourceError
+from tocsin.normalize.condition import Condition, Test, compile_condition
 from tocsin.normalize.expression import compile_alternatives
 from tocsin.normalize.fields import CASTS
-from tocsin.normalize.path import ROOT, Pick
+from tocsin.normalize.parts import Parts
+from tocsin.normalize.path import ROOT
 from tocsin.normalize.plan import FieldPlan, Plan
 from tocsin.normalize.survey import Known, known_paths
 
@@ -25,6 +26,8 @@ KEYS = frozenset(
     {"name", "title", "vendor", "product", "priority", "aliases", "names", "infer", "detect"}
     | {"decoded", "fields"}
 )
+MAX_SHAPES = 1024
+MAX_SHAPE = 4096  # characters of names; for larger shapes the search is made anew each time
 CAMEL = "camel"
 CONTAINERS = frozenset({"json", "cef", "syslog", "key_value", "xml", "event_data"})
 
@@ -46,26 +49,10 @@ class Source:
     aliases: frozenset[str]
     camel: bool
     infer: bool
-    tests: tuple[Test, ...]
-    decoded: tuple[tuple[str, tuple[Pick, ...]], ...]
+    conditions: tuple[Condition, ...]
+    parts: Parts
     plan: Plan
     known: Known
-
-    def recognises(self, document: Any) -> bool:
-        """Whether a payload has the marks of this source."""
-        return any(test(document) for test in self.tests)
-
-    def decode_parts(self, document: dict[str, Any]) -> None:
-        """Add the decoded parts to the document, under their `@names`."""
-        for name, picks in self.decoded:
-            for pick in picks:
-                try:
-                    value = pick(document)
-                except DecodeError:
-                    continue
-                if value is not None and value != "":
-                    document[name] = value
-                    break
 
 
 class Catalogue:
@@ -79,17 +66,39 @@ class Catalogue:
                 if name in self._by_name:
                     raise SourceError(f"{source.name}: the name {name!r} is already taken")
                 self._by_name[name] = source
+        self._marks: dict[tuple[str, ...], tuple[tuple[Source, Test], ...]] = {}
 
     def named(self, name: str | None) -> Source | None:
         """The source that a sender's name means, or None."""
         return self._by_name.get(name.strip().lower()) if name else None
 
-    def detect(self, document: Any) -> Source | None:
+    def recognises(self, named: Source, document: dict[str, Any]) -> bool:
+        """Whether a payload has the marks of this source."""
+        return any(source is named and test(document) for source, test in self._marks_of(document))
+
+    def detect(self, document: dict[str, Any]) -> Source | None:
         """The source whose marks a payload has, by priority, or None."""
-        for source in self.sources:
-            if source.recognises(document):
+        for source, test in self._marks_of(document):
+            if test(document):
                 return source
         return None
+
+    def _marks_of(self, document: dict[str, Any]) -> tuple[tuple[Source, Test], ...]:
+        """The marks that a payload with these names can have, worked out once for each shape."""
+        names = tuple(document)
+        marks = self._marks.get(names)
+        if marks is None:
+            marks = tuple(
+                (source, condition.test)
+                for source in self.sources
+                for condition in source.conditions
+                if not any(heads.isdisjoint(names) for heads in condition.heads)
+            )
+            if sum(map(len, names)) <= MAX_SHAPE:
+                if len(self._marks) >= MAX_SHAPES:
+                    self._marks.clear()
+                self._marks[names] = marks
+        return marks
 
 
 @cache
@@ -127,7 +136,7 @@ def compile_source(file: str, text: str) -> Source:
     if table.get("names", CAMEL) != CAMEL:
         raise SourceError(f"{file}: names can only be {CAMEL!r}")
     used: set[str] = set()
-    decoded = _compile_decoded(file, table.get("decoded", {}), used)
+    parts = _compile_parts(file, table.get("decoded", {}), used)
     helpers = {name for name, spec in table.get("decoded", {}).items() if not _holds_fields(spec)}
     fields = _compile_fields(file, table.get("fields"), used)
     return Source(
@@ -139,36 +148,30 @@ def compile_source(file: str, text: str) -> Source:
         aliases=frozenset(str(alias).lower() for alias in table.get("aliases", [])),
         camel="names" in table,
         infer=bool(table.get("infer", False)),
-        tests=_compile_tests(file, table.get("detect")),
-        decoded=decoded,
+        conditions=_compile_conditions(file, table.get("detect")),
+        parts=parts,
         plan=Plan(fields),
-        known=known_paths(_every_place(used, [name for name, _ in decoded], table) | helpers),
+        known=known_paths(_every_place(used, parts.names, table) | helpers),
     )
 
 
-def _compile_tests(file: str, conditions: Any) -> tuple[Test, ...]:
+def _compile_conditions(file: str, conditions: Any) -> tuple[Condition, ...]:
     if not isinstance(conditions, list) or not conditions:
         raise SourceError(f"{file}: needs at least one [[detect]]")
     return tuple(
-        compile_condition(condition, f"{file}: detect {number}", set()).test
+        compile_condition(condition, f"{file}: detect {number}", set())
         for number, condition in enumerate(conditions, 1)
     )
 
 
-def _compile_decoded(
-    file: str, table: Any, used: set[str]
-) -> tuple[tuple[str, tuple[Pick, ...]], ...]:
+def _compile_parts(file: str, table: Any, used: set[str]) -> Parts:
     if not isinstance(table, dict) or not all(name.startswith("@") for name in table):
         raise SourceError(f"{file}: names in [decoded] begin with @")
-    return tuple(
-        (
-            name,
-            tuple(
-                alternative.pick
-                for alternative in compile_alternatives(spec, f"{file}: decoded {name!r}", used)
-            ),
+    return Parts(
+        tuple(
+            (name, compile_alternatives(spec, f"{file}: decoded {name!r}", used))
+            for name, spec in table.items()
         )
-        for name, spec in table.items()
     )
 
 

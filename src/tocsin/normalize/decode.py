@@ -6,6 +6,7 @@ Each is a pure function that raises `DecodeError` when the text does not have it
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +23,7 @@ from tocsin.normalize.xml import parse_xml
 Decoder = Callable[[Any], Any]
 
 MAX_PAIRS = 1000
+MAX_CACHED = 512
 HASH_NAMES = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 
 _PAIR = re.compile(
@@ -85,13 +87,20 @@ def decode_hashes(text: Any) -> dict[str, str]:
         text = ",".join(f"{name}={value}" for name, value in text.items())
     elif isinstance(text, list):
         text = ",".join(item for item in text if isinstance(item, str))
+    line = text_of(text)[:4096]
+    found = dict(_hashes_in(line) if len(line) <= MAX_CACHED else _hashes_in.__wrapped__(line))
+    if not found:
+        raise DecodeError("no hash")
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _hashes_in(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for match in _HASH.finditer(text_of(text)[:4096]):
+    for match in _HASH.finditer(text):
         name, value = (match.group(1) or "").lower(), hash_value(match.group(3))
         if value is not None:
             found.setdefault("imphash" if name == "imphash" else HASH_NAMES[len(value)], value)
-    if not found:
-        raise DecodeError("no hash")
     return found
 
 

@@ -66,9 +66,8 @@ class Engine:
         if definition.camel and any(name[:1].isupper() for name in document):
             document = camel_keys(document)
         aliased = frozenset[int]()
-        if definition.decoded:
-            definition.decode_parts(document)
-            aliased = frozenset(id(document.get(name)) for name, _ in definition.decoded)
+        if definition.parts.names:
+            aliased = definition.parts.add_to(document)
         map_fields(definition.plan, document, draft)
         inferred = infer(document, draft, definition.known) if definition.infer else frozenset()
         return self._finish(definition.name, definition, document, draft, inferred, aliased)
@@ -78,7 +77,7 @@ class Engine:
     ) -> tuple[Source | None, dict[str, Any]]:
         """The definition for a payload, if any, and the object that it reads."""
         named = self._catalogue.named(source)
-        if named is not None and named.recognises(document):
+        if named is not None and self._catalogue.recognises(named, document):
             return named, document
         detected = self._catalogue.detect(document)
         if detected is not None:
@@ -108,10 +107,11 @@ class Engine:
         if definition is not None:
             found.setdefault("event.module", definition.product)
             found.setdefault("event.provider", definition.vendor)
-        count = survey(document, definition.known if definition is not None else {}, aliased)
+        known = definition.known if definition is not None else {}
+        count = survey(document, known, aliased)
         left = count.left
         if inferred:
-            left = [leaf for leaf in left if leaf[0] not in inferred]
+            left = [path for path in left if path not in inferred]
         by_inference = len(count.left) - len(left)
         notes = draft.notes
         if draft.failed:

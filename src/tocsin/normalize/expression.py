@@ -146,9 +146,12 @@ def _join(parts: tuple[Expression, ...], mark: str) -> Expression:
         texts: list[str] = []
         for part in picks:
             value = part(document)
-            if isinstance(value, list):
+            if type(value) is str:
+                if value:
+                    texts.append(value)
+            elif isinstance(value, list):
                 texts.extend(str(item) for item in value if isinstance(item, str | int | float))
-            elif isinstance(value, str | int | float) and value != "":
+            elif isinstance(value, str | int | float):
                 texts.append(str(value))
         return mark.join(texts) if texts else None
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.errors import DecodeError
+from tocsin.normalize.cast import cast_time
 from tocsin.normalize.plan import Plan
 from tocsin.normalize.times import parse_time
 
@@ -43,13 +44,13 @@ def map_fields(plan: Plan, document: dict[str, Any], draft: Draft) -> None:
         failure: str | None = None
         for node, key, pick in choices:
             try:
-                value = nodes[node].get(key) if pick is None else pick(document)
+                value = nodes[node][key] if pick is None else pick(document)
                 if value is None:
                     continue
                 value = cast(value, notes)
                 if value is None:
                     continue
-                if name == TIME:
+                if cast is cast_time:
                     value = draft.read_time(value)
             except DecodeError as error:
                 failure = str(error)

@@ -20,6 +20,7 @@ from tocsin.model import ObservableType
 MAX_TEXT = 8192
 MAX_CACHED = 1024
 MAX_MENTIONS = 32
+SHORTEST_HASH = 32
 Mention = tuple[ObservableType, str]
 
 # Top-level domains that are far more often the end of a file name or of a member in code.
@@ -147,16 +148,18 @@ def _scan(text: str) -> tuple[Mention, ...]:
         text = _URL.sub(lambda hit: _take_url(hit.group(), found), text)
     if "@" in text:
         text = _EMAIL.sub(lambda hit: _take_email(hit.group(), found), text)
-    for hit in _DOTTED.finditer(text):
-        _take_dotted(text, hit, found)
-        if len(found) >= MAX_MENTIONS:
-            break
+    if "." in text:
+        for hit in _DOTTED.finditer(text):
+            _take_dotted(text, hit, found)
+            if len(found) >= MAX_MENTIONS:
+                break
     if "::" in text or text.count(":") > 3:  # an IPv6 address has more colons
         _take_ipv6(text, found)
-    for hit in _HEX.finditer(text):
-        value = hash_value(hit.group())
-        if value is not None and not value.isdigit():
-            found[ObservableType.HASH, value] = None
+    if len(text) >= SHORTEST_HASH:
+        for hit in _HEX.finditer(text):
+            value = hash_value(hit.group())
+            if value is not None and not value.isdigit():
+                found[ObservableType.HASH, value] = None
     return tuple(found)[:MAX_MENTIONS]
 
 

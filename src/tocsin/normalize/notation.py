@@ -1,12 +1,15 @@
 """Decoders of the short notations that stand inside single values."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from tocsin.errors import DecodeError
 from tocsin.knowledge.canonical import email_address, ip_address, refang, split_url
 
 MAX_ADDRESSES = 20
+MAX_CACHED = 256
+FEWEST_COLONS = 6  # that an IPv6 address without `::` has, when it ends like an IPv4 address
 
 _HOST_PORT = re.compile(r"\[([^\]]{2,64})\](?::(\d{1,5}))?|([^\s:/\[\]]{1,255})(?:[:/](\d{1,5}))?")
 _FAST_LOG = re.compile(
@@ -19,6 +22,8 @@ _FAST_LOG = re.compile(
 _ADDRESS = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F.]{0,15}){2,8})(?![\w.]*\w)"
 )
+# IPv4 only; begins with its digit, so that the search goes from digit to digit.
+_ADDRESS_4 = re.compile(r"\d(?<![\w.:]\d)\d{0,2}(?:\.\d{1,3}){3}(?![\w.]*\w)")
 _PORTS = re.compile(r"(?:(\d{1,5})\D{1,8})?(\d{1,5})", re.ASCII)
 _FINDING_TYPE = re.compile(
     r"(\w{2,64}):(\w{2,64})/([\w &-]{2,128})(?:\.([\w.-]{1,64}))?(?:!(.{1,64}))?"
@@ -78,7 +83,13 @@ def decode_hostport(text: Any) -> dict[str, str]:
 
 def decode_account(text: Any) -> dict[str, str]:
     r"""The parts of a Windows account, `DOMAIN\user` or `user@domain`: `name domain`."""
-    line = text_of(text).strip().strip("<>")
+    line = text_of(text)
+    return dict(_account(line) if len(line) <= MAX_CACHED else _account.__wrapped__(line))
+
+
+@lru_cache(maxsize=4096)
+def _account(line: str) -> dict[str, str]:
+    line = line.strip().strip("<>")
     for mark in ("\\", "/"):
         domain, found, name = line.partition(mark)
         if found and name:
@@ -95,7 +106,13 @@ def decode_account(text: Any) -> dict[str, str]:
 
 def decode_basename(text: Any) -> str:
     r"""The last part of a Windows or POSIX path."""
-    name = text_of(text).strip().rstrip("\\/")
+    path = text_of(text)
+    return _basename(path) if len(path) <= MAX_CACHED else _basename.__wrapped__(path)
+
+
+@lru_cache(maxsize=4096)
+def _basename(path: str) -> str:
+    name = path.strip().rstrip("\\/")
     return name.replace("\\", "/").rpartition("/")[2]
 
 
@@ -136,8 +153,10 @@ def decode_ports(value: Any) -> dict[str, Any]:
 
 def decode_addresses(text: Any) -> list[str]:
     """The IP addresses that a line of text mentions, in order."""
+    line = text_of(text)[:8192]
+    has_6 = "::" in line or line.count(":") >= FEWEST_COLONS
     found: dict[str, None] = {}
-    for candidate in _ADDRESS.findall(text_of(text)[:8192]):
+    for candidate in (_ADDRESS if has_6 else _ADDRESS_4).findall(line):
         address = ip_address(candidate)
         if address is not None:
             found[address] = None

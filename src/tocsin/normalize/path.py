@@ -30,6 +30,12 @@ def compile_path(path: str) -> Pick:
     return _many(names)
 
 
+def head_of(path: str) -> str:
+    """The member of the document that a path begins with; empty when it may be any."""
+    head = path.partition(".")[0]
+    return "" if head in {ROOT, EACH} else head
+
+
 def walk(node: Any, names: tuple[str, ...]) -> Any:
     """Read a path step by step; the slow form that understands lists."""
     for index, name in enumerate(names):

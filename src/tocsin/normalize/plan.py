@@ -11,7 +11,7 @@ from tocsin.normalize.cast import Cast
 from tocsin.normalize.expression import Expression
 from tocsin.normalize.path import EACH, ROOT, Pick
 
-MAX_SHAPES = 1024
+MAX_TURNS = 4096
 MAX_SHAPE = 4096  # characters of keys; larger shapes are worked out anew each time
 _EMPTY: dict[str, Any] = {}
 
@@ -34,6 +34,25 @@ class Choice(NamedTuple):
 
 Line = tuple[str, tuple[Choice, ...], Cast]
 Place = tuple[tuple[str, ...], str]
+Keys = tuple[str, ...]
+
+
+class _Turn:
+    """A turn on the way through a document's objects, which its keys so far have led to.
+
+    Either there is one more object to look at, the member `name` of the one numbered `parent`,
+    and its keys say which turn is next; or all have been seen, and `lines` is what they lead to.
+    """
+
+    __slots__ = ("lines", "name", "next", "parent", "path", "seen")
+
+    def __init__(self, seen: tuple[tuple[Keys, Keys], ...], path: Keys, parent: int) -> None:
+        self.seen = seen  # the path and the keys of each object seen before
+        self.path = path
+        self.parent = parent
+        self.name = path[-1] if path else ""
+        self.next: dict[Keys, _Turn] = {}
+        self.lines: tuple[Line, ...] | None = None
 
 
 class Plan:
@@ -41,39 +60,52 @@ class Plan:
 
     def __init__(self, fields: tuple[FieldPlan, ...]) -> None:
         self.fields = fields
-        self._shapes: dict[tuple[tuple[str, ...], ...], tuple[Line, ...]] = {}
-        self._nodes = _containers(fields)
-        index = {path: number for number, path in enumerate(self._nodes)}
-        self._index = index
-        # For each object below the document: its number, its parent's number, its name there.
-        self._steps = tuple((index[path[:-1]], path[-1]) for path in self._nodes if path)
+        self._containers = _containers(fields)
+        self._forget()
 
     def lines(self, document: dict[str, Any]) -> tuple[tuple[Line, ...], list[dict[str, Any]]]:
         """The alternatives worth trying for this document, and the objects that they read."""
-        nodes = [document]
-        shape = [tuple(document)]
-        for parent, name in self._steps:
-            node = nodes[parent].get(name, _EMPTY)
-            if type(node) is dict:
-                nodes.append(node)
-                shape.append(tuple(node))
-            else:
-                nodes.append(_EMPTY)
+        node = document
+        nodes = [node]
+        turn = self._start
+        while True:
+            keys = tuple(node)
+            turn = turn.next.get(keys) or self._turn(turn, keys)
+            if turn.lines is not None:
+                return turn.lines, nodes
+            node = nodes[turn.parent][turn.name]
+            if type(node) is not dict:
                 if type(node) is list:  # a name asked of a list goes to its first element
                     return self._lines_for_lists(), nodes
-                shape.append(())
-        key = tuple(shape)
-        lines = self._shapes.get(key)
-        if lines is None:
-            lines = self._specialise(key)
-            if sum(len(name) for names in key for name in names) <= MAX_SHAPE:
-                if len(self._shapes) >= MAX_SHAPES:
-                    self._shapes.clear()
-                self._shapes[key] = lines
-        return lines, nodes
+                node = _EMPTY
+            nodes.append(node)
 
-    def _specialise(self, shape: tuple[tuple[str, ...], ...]) -> tuple[Line, ...]:
-        keys = [frozenset(names) for names in shape]
+    def _forget(self) -> None:
+        self._start = _Turn((), (), 0)
+        self._turns = 0
+
+    def _turn(self, last: _Turn, keys: Keys) -> _Turn:
+        """What comes after an object with these keys; remembered unless it is too large."""
+        seen = (*last.seen, (last.path, keys))
+        numbers = {path: number for number, (path, _) in enumerate(seen)}
+        turn = _Turn(seen, (), 0)
+        for path in self._containers[self._containers.index(last.path) + 1 :]:
+            parent = numbers.get(path[:-1])
+            if parent is not None and path[-1] in seen[parent][1]:
+                turn = _Turn(seen, path, parent)
+                break
+        else:
+            turn.lines = self._specialise(seen)
+        if sum(len(name) for _, names in seen for name in names) <= MAX_SHAPE:
+            if self._turns >= MAX_TURNS:
+                self._forget()
+            last.next[keys] = turn
+            self._turns += 1
+        return turn
+
+    def _specialise(self, seen: tuple[tuple[Keys, Keys], ...]) -> tuple[Line, ...]:
+        there = {path: (number, frozenset(keys)) for number, (path, keys) in enumerate(seen)}
+        nowhere = (0, frozenset[str]())
         lines: list[Line] = []
         for field in self.fields:
             choices = []
@@ -82,11 +114,11 @@ class Plan:
                     choices.append(Choice(0, "", expression.pick))
                     continue
                 places = [place_of(path) for path in expression.needs]
-                if not any(key in keys[self._index[node]] for node, key in places):
+                if not any(key in there.get(node, nowhere)[1] for node, key in places):
                     continue
                 if expression.path is not None and _is_plain(expression.path):
                     node, key = place_of(expression.path)
-                    choices.append(Choice(self._index[node], key, None))
+                    choices.append(Choice(there[node][0], key, None))
                 else:
                     choices.append(Choice(0, "", expression.pick))
             if choices:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection, make_url
 
 CHUNKS = (250, 50, 10, 1)
 IN_LIMIT = 500
+PIPELINED = "%s"  # the mark of the driver that pipelines
 Row = tuple[Any, ...]
 
 
@@ -44,6 +45,7 @@ class BulkInsert:
         target = f" ON CONFLICT ({', '.join(key)}) DO "
         changes = ", ".join(f"{name} = {value}" for name, value in (update or {}).items())
         self._tail = target + (f"UPDATE SET {changes}" if changes else "NOTHING")
+        self._returning = returning is not None
         if returning:
             self._tail += f" RETURNING {returning}"
         self._width = len(columns)
@@ -55,6 +57,9 @@ class BulkInsert:
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> list[Any]:
         """Write the rows, at most 250 a statement; gives what `returning` names."""
         mark = mark_of(connection)
+        if mark == PIPELINED and not self._returning:
+            _each(connection, self._statement(1, mark), rows)
+            return []
         returned: list[Any] = []
         for part in chunks(rows):
             result = connection.exec_driver_sql(
@@ -96,15 +101,24 @@ class BulkUpdate:
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Change the rows, at most 250 a statement."""
         mark = mark_of(connection)
+        if mark == PIPELINED:
+            _each(connection, self._statement(1, mark), rows)
+            return
         for part in chunks(rows):
             connection.exec_driver_sql(
                 self._statement(len(part), mark), tuple(chain.from_iterable(part))
             )
 
 
+def _each(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+    """One prepared statement for all rows, sent without waiting for the answer to each."""
+    if rows:
+        connection.exec_driver_sql(statement, list(rows))
+
+
 def mark_of(connection: Connection) -> str:
     """The driver's parameter mark."""
-    return "?" if connection.dialect.name == "sqlite" else "%s"
+    return "?" if connection.dialect.name == "sqlite" else PIPELINED
 
 
 @lru_cache(maxsize=256)

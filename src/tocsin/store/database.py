@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from psycopg.types.string import TextLoader
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
@@ -138,7 +139,7 @@ def _engine(url: sa.URL, use: str, connections: int) -> Engine:
         )
         sa.event.listen(engine, "connect", partial(_prepare_sqlite, SQLITE_CACHE_KIB[use]))
         return engine
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         poolclass=QueuePool if connections else NullPool,
         pool_size=connections,
@@ -149,6 +150,12 @@ def _engine(url: sa.URL, use: str, connections: int) -> Engine:
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
         },
     )
+    sa.event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(connection: Any, _: Any) -> None:
+    connection.adapters.register_loader("json", TextLoader)  # rows.py reads it, with types
 
 
 def _prepare_sqlite(cache_kib: int, connection: Any, _: Any) -> None:

@@ -131,11 +131,18 @@ class DossierStore:
         def change(connection: Connection) -> dict[str, int]:
             mark = mark_of(connection)
             now = time.time()
+            free = (
+                f"alert_id IN {marks(len(ids), mark)} AND step = {mark} "
+                f"AND parked_at IS NULL AND lease_until <= {mark} AND not_before <= {mark}"
+            )
+            if not self._database.sqlite:  # what another worker is claiming now is not waited for
+                free = (
+                    f"alert_id IN (SELECT alert_id FROM alert_work WHERE {free} "
+                    "FOR UPDATE SKIP LOCKED)"
+                )
             result = connection.exec_driver_sql(
                 f"UPDATE alert_work SET lease_owner = {mark}, lease_until = {mark} "
-                f"WHERE alert_id IN {marks(len(ids), mark)} AND step = {mark} "
-                f"AND parked_at IS NULL AND lease_until <= {mark} AND not_before <= {mark} "
-                "RETURNING alert_id, attempts",
+                f"WHERE {free} RETURNING alert_id, attempts",
                 (self._owner, now + lease, *ids, step, now, now),
             )
             return {row[0]: row[1] for row in result}
@@ -187,12 +194,15 @@ class DossierStore:
             _set_status(connection, [d.alert_id for d in mine], status)
         if "context" in filled:
             statements.insert_context(connection, rows.context_rows(mine))
-            history.record(connection, rows.prevalence_rows(mine))
-        if "intel" in filled:
-            statements.insert_intel(connection, rows.intel_rows(mine, self._stamp))
         if "verdict" in filled:
             now = self._stamp(datetime.now(UTC))
             statements.insert_triage(connection, [rows.triage_row(d, now) for d in mine])
+        # Rows that other workers write too come last, in the order of their keys: locks are held
+        # for as short as can be, and two workers take them in the same order.
+        if "intel" in filled:
+            statements.insert_intel(connection, rows.intel_rows(mine, self._stamp))
+        if "context" in filled:
+            history.record(connection, rows.prevalence_rows(mine))
         if next_step is None:
             self._count(connection, triaged=len(mine))
         return [d.alert_id for d in mine]
@@ -291,7 +301,7 @@ class DossierStore:
             result = connection.execute(
                 sa.update(alert_work)
                 .where(alert_work.c.alert_id == alert_id, alert_work.c.parked_at.is_not(None))
-                .values(parked_at=None, attempts=0, not_before=0.0, since=time.time())
+                .values(parked_at=None, attempts=0, not_before=0.0, since=time.time(), rung_at=0.0)
             )
             if result.rowcount != 1:
                 return False
@@ -321,9 +331,10 @@ class DossierStore:
             ),
         )
         some = sa.select(alert_work.c.alert_id).where(idle).order_by(alert_work.c.since)
+        some = some.limit(limit).with_for_update(skip_locked=True)
         change = (
             sa.update(alert_work)
-            .where(alert_work.c.alert_id.in_(some.limit(limit).scalar_subquery()))
+            .where(alert_work.c.alert_id.in_(some.scalar_subquery()))
             .values(rung_at=now)
             .returning(alert_work.c.alert_id)
         )

@@ -10,6 +10,8 @@ from sqlalchemy.engine import Connection
 
 from tocsin.store.database import Database
 
+LOCK = 0x70C5_1A  # any number that nobody else uses
+
 
 def _config() -> Config:
     config = Config()
@@ -25,6 +27,8 @@ async def upgrade(database: Database, target: str = "head") -> tuple[str | None,
     """
 
     def change(connection: Connection) -> tuple[str | None, str | None]:
+        if connection.dialect.name == "postgresql":  # processes that start together take turns
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
         before = _revision(connection)
         if before != newest() or target != "head":
             config = _config()

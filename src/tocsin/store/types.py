@@ -1,6 +1,5 @@
 """Column types and checks that mean the same on SQLite and PostgreSQL."""
 
-import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -53,12 +52,6 @@ class _JsonAsText(sa.types.UserDefinedType[str]):
 
     def get_col_spec(self, **_: Any) -> str:
         return "JSON"
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002
-        def as_text(value: Any) -> Any:
-            return value if value is None or isinstance(value, str) else json.dumps(value)
-
-        return as_text
 
 
 def one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:

@@ -18,9 +18,10 @@ from tocsin.triage.coverage import Coverage, further_gaps
 from tocsin.triage.decision import disposition, probability, review_reasons
 from tocsin.triage.evidence import resolve
 from tocsin.triage.families import Families
-from tocsin.triage.impact import impact
+from tocsin.triage.impact import Impact
 from tocsin.triage.playbooks import Playbooks
 from tocsin.triage.registry import EXTRACTORS
+from tocsin.triage.unchecked import unchecked
 from tocsin.triage.weights import Weights
 
 __all__ = ["Model", "build", "resolve", "shipped_model", "triage"]
@@ -39,6 +40,7 @@ class Model:
         self.families = Families(weights)
         self.playbooks = Playbooks(weights)
         self.coverage = Coverage(weights)
+        self.impact = Impact(weights)
 
     def assess(self, dossier: Dossier) -> tuple[Verdict, tuple[Gap, ...]]:
         """The verdict on a dossier, and gaps of triage's own that it does not have yet.
@@ -49,7 +51,7 @@ class Model:
         case = Case(dossier, self.weights, self.families)
         evidence = [item for extract in EXTRACTORS for item in extract(case)]
         chance = probability(evidence)
-        loss, about_loss = impact(case, evidence)
+        loss, about_loss = self.impact.of(case, evidence)
         loss = round(loss, 4)
         risk = round(100 * chance * loss, 1)
         level = risk_level(risk)
@@ -57,7 +59,8 @@ class Model:
         verdict = disposition(case, evidence, chance, sure)
         reasons = review_reasons(case, verdict, evidence, risk, sure)
         actions = self.playbooks.actions(case, verdict)
-        gaps = tuple(gap for gap in further_gaps(case) if gap not in dossier.gaps)
+        found = further_gaps(case)
+        gaps = tuple([gap for gap in found if gap not in dossier.gaps]) if found else ()
         numbers = (chance, loss, risk, level, sure)
         return Verdict(
             verdict=verdict,
@@ -72,7 +75,7 @@ class Model:
                 verdict,
                 numbers,
                 evidence=evidence,
-                gaps=(*dossier.gaps, *gaps),
+                gaps=unchecked(dossier.gaps + gaps) if gaps else case.unchecked,
                 actions=actions,
                 reasons=reasons,
             ),

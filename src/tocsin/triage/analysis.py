@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from tocsin.model import Action, Disposition, Evidence, Gap, NetworkDirection, RiskLevel
+from tocsin.model import Action, Disposition, Evidence, NetworkDirection, RiskLevel
 from tocsin.triage.case import Case
 from tocsin.triage.evidence import quoted
+from tocsin.triage.unchecked import Unchecked
 
-RAISING, LOWERING, GAPS, ACTIONS = 3, 2, 4, 3  # the most of each that the text names
+RAISING, LOWERING, ACTIONS = 3, 2, 3  # the most of each that the text names
+SECONDS = len("2026-01-01 00:00:00")
 CALLED = {
     Disposition.TRUE_POSITIVE: "It is taken for an attack (true positive)",
     Disposition.BENIGN_POSITIVE: "It is taken for activity that is allowed (benign positive)",
@@ -23,7 +25,7 @@ def analysis(
     numbers: tuple[float, float, float, RiskLevel, float],
     *,
     evidence: Sequence[Evidence],
-    gaps: Sequence[Gap],
+    gaps: Unchecked,
     actions: Sequence[Action],
     reasons: Sequence[str],
 ) -> str:
@@ -32,110 +34,100 @@ def analysis(
     `numbers` are probability, impact, risk score, risk level and confidence.
     """
     chance, impact, risk, level, sure = numbers
-    sentences = [
-        _happened(case),
-        CALLED[verdict]
-        + f": a probability of {chance * 100:.1f} % and an impact of {impact:.2f} make a risk of "
-        + f"{risk:.1f} ({level}).",
-        _why(evidence),
-        _unchecked(gaps, sure),
-        _next(actions, reasons),
-    ]
-    return " ".join(sentences)
+    return (
+        f"{_happened(case)} {CALLED[verdict]}: a probability of {chance * 100:.1f} % and an impact "
+        f"of {impact:.2f} make a risk of {risk:.1f} ({level}). {_why(evidence)} "
+        f"{_unchecked(gaps, sure)} {_next(actions, reasons)}"
+    )
 
 
 def _happened(case: Case) -> str:
-    alert = case.alert
-    parts = [_name(case.source), ' reported "', quoted(alert.title, 160), '"']
-    if alert.rule.id:
-        parts += [" (rule ", quoted(alert.rule.id, 64), ")"]
-    if alert.event.time is not None:
-        parts += [" at ", _time(alert.event.time)]
-    if alert.host.name:
-        parts += [" on ", quoted(alert.host.name, 64)]
-    if alert.user.name:
-        parts += [" for the account ", quoted(alert.user.name, 64)]
-    parts.append(_connection(case))
-    parts.append(".")
-    return "".join(parts)
+    alert, event = case.alert, case.alert.event
+    rule, host, user = alert.rule.id, alert.host.name, alert.user.name
+    text = _name(case.source) + ' reported "' + quoted(alert.title, 160) + '"'
+    if rule:
+        text += " (rule " + quoted(rule, 64) + ")"
+    if event.time is not None:
+        text += " at " + _time(event.time)
+    if host:
+        text += " on " + quoted(host, 64)
+    if user:
+        text += " for the account " + quoted(user, 64)
+    return text + _connection(case) + "."
 
 
 def _connection(case: Case) -> str:
     source, destination = case.alert.source, case.alert.destination
-    parts = []
+    text = ""
     if source.ip:
-        parts += [" from ", quoted(source.ip, 64), _country(case, source.ip)]
-    if destination.ip or destination.domain:
-        address = destination.ip or destination.domain or ""
-        parts += [" to ", quoted(address, 64)]
+        text = " from " + quoted(source.ip, 64) + _country(case, source.ip)
+    address = destination.ip or destination.domain
+    if address:
+        text += " to " + quoted(address, 64)
         if destination.port is not None:
-            parts += [" port ", str(destination.port)]
-        parts.append(_country(case, address))
-    if parts and case.direction is not NetworkDirection.UNKNOWN:
-        parts += [", ", case.direction]
+            text += " port " + str(destination.port)
+        text += _country(case, address)
+    if text and case.direction is not NetworkDirection.UNKNOWN:
+        text += ", " + case.direction
         if case.blocked:
-            parts.append(" and stopped")
-    return "".join(parts)
+            text += " and stopped"
+    return text
 
 
 def _country(case: Case, address: str) -> str:
     network = case.network
     if network is not None:
         for known in (network.source, network.destination):
-            if known is not None and known.ip == address and known.country:
+            if known is not None and known.country and known.ip == address:
                 return " (" + quoted(known.country, 8) + ")"
     return ""
 
 
 def _why(evidence: Sequence[Evidence]) -> str:
     prior, rest = evidence[0], evidence[1:]
-    raising = sorted((item for item in rest if item.weight > 0), key=_size)[:RAISING]
-    lowering = sorted((item for item in rest if item.weight < 0), key=_size)[:LOWERING]
-    parts = ["Starting from ", _signed(prior.weight)]
-    parts.append(" (" + prior.statement.rstrip(".") + ")")
-    parts.append(", most speaks for an attack: " + _listed(raising) if raising else "")
+    raising = [item for item in rest if item.weight > 0]
+    lowering = [item for item in rest if item.weight < 0]
+    text = "Starting from " + _weighed(prior.weight, prior.statement)
+    if raising:
+        text += ", most speaks for an attack: " + _listed(raising, RAISING)
     if lowering:
-        parts.append("; against it: " if raising else ", most speaks against an attack: ")
-        parts.append(_listed(lowering))
+        text += "; against it: " if raising else ", most speaks against an attack: "
+        text += _listed(lowering, LOWERING)
     if not raising and not lowering:
-        parts.append(", nothing else moves it")
-    return "".join(parts) + "."
+        text += ", nothing else moves it"
+    return text + "."
+
+
+@lru_cache(maxsize=256)
+def _weighed(weight: float, statement: str) -> str:
+    """A prior with its reason; there is one for each source."""
+    return _signed(weight) + " (" + statement.rstrip(".") + ")"
 
 
 def _size(item: Evidence) -> float:
     return -abs(item.weight)
 
 
-def _listed(items: Sequence[Evidence]) -> str:
+def _listed(items: list[Evidence], most: int) -> str:
+    if len(items) > 1:
+        items = sorted(items, key=_size)[:most]
     return "; ".join(
-        item.statement.rstrip(".") + " (" + _signed(item.weight) + ")" for item in items
+        [item.statement.rstrip(".") + " (" + _signed(item.weight) + ")" for item in items]
     )
 
 
+@lru_cache(maxsize=1024)
 def _signed(weight: float) -> str:
     return f"{weight:+.2f}".replace("-", "\u2212")
 
 
-def _unchecked(gaps: Sequence[Gap], sure: float) -> str:
-    confidence = f"the confidence is {sure:.2f}."
-    if not gaps:
-        return "Everything that applies could be checked; " + confidence
-    named = [
-        quoted(gap.subject, 48).replace("_", " ") + " (" + gap.reason.replace("_", " ") + ")"
-        for gap in gaps[:GAPS]
-    ]
-    more = len(gaps) - len(named)
-    return (
-        "Not checked: "
-        + ", ".join(named)
-        + (" and " + str(more) + " more" if more else "")
-        + "; "
-        + confidence
-    )
+def _unchecked(gaps: Unchecked, sure: float) -> str:
+    checked = "Not checked: " + gaps.words if gaps.words else "Everything that applies could be checked"
+    return f"{checked}; the confidence is {sure:.2f}."
 
 
 def _next(actions: Sequence[Action], reasons: Sequence[str]) -> str:
-    steps = "Next: " + "; ".join(action.title for action in actions[:ACTIONS]) + "."
+    steps = "Next: " + "; ".join([action.title for action in actions[:ACTIONS]]) + "."
     if not reasons:
         return steps + " Nobody has to look at it."
     return steps + " A person has to look: " + ", and ".join(reasons) + "."
@@ -152,6 +144,8 @@ def _name(source: str) -> str:
 
 
 def _time(when: datetime) -> str:
+    if when.tzinfo is UTC:
+        return when.isoformat(" ", "seconds")[:SECONDS] + " UTC"
     try:
         utc = when.astimezone(UTC) if when.tzinfo is not None else when
     except (OverflowError, ValueError):  # at the very ends of the calendar

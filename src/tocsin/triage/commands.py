@@ -82,7 +82,7 @@ def parentage(case: Case) -> Sequence[Evidence]:
 
 def _program(text: str | None) -> str:
     """The lower-case file name at the end of a path of either kind."""
-    return re.split(r"[\\/]", text[-READ:])[-1].strip().lower() if text else ""
+    return text[-READ:].replace("\\", "/").rpartition("/")[2].strip().lower() if text else ""
 
 
 def _signs(text: str) -> tuple[tuple[str, str, str | None], ...]:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tocsin.model import Evidence
 from tocsin.triage.case import Case
 from tocsin.triage.evidence import quoted
 
 READ = 4096  # characters of each field that are looked at
+CACHED_LENGTH = 256
 
 _DOUBLE = re.compile(
     r"\.(?:pdf|docx?|xlsx?|pptx?|txt|jpe?g|png|gif|html?|csv|zip|mp[34])[\s_]{0,64}"
@@ -44,13 +46,13 @@ _AGENTS = (
     "() {",
 )
 _BARE_PROGRAM = re.compile(
-    r"^h(?:tt|xx)ps?://\d{1,3}(?:\[?\.\]?\d{1,3}){3}(?::\d{1,5})?/\S{0,512}?"
+    r"h(?:tt|xx)ps?://\d{1,3}(?:\[?\.\]?\d{1,3}){3}(?::\d{1,5})?/\S{0,512}?"
     r"\.(?:exe|dll|scr|ps1|hta|bat|vbs|sh|elf|bin|jar|msi)"
 )
 _URL_SIGNS = (
-    ("exploit_text", _EXPLOIT, "carries text that breaks into applications", "T1190"),
-    ("command_text", _COMMAND, "carries a system command", "T1190"),
-    ("program_download", _BARE_PROGRAM, "fetches a program from a bare address", "T1105"),
+    ("exploit_text", _EXPLOIT.search, "carries text that breaks into applications", "T1190"),
+    ("command_text", _COMMAND.search, "carries a system command", "T1190"),
+    ("program_download", _BARE_PROGRAM.match, "fetches a program from a bare address", "T1105"),
 )
 
 
@@ -101,14 +103,12 @@ def web(case: Case) -> Sequence[Evidence]:
     found: list[Evidence] = []
     if url:
         text = url[:READ].lower()
-        for key, pattern, what, technique in _URL_SIGNS:
-            if pattern.search(text):
+        for key, shows, what, technique in _URL_SIGNS:
+            if shows(text):
                 statement = "The request for " + quoted(url, 80) + " " + what + "."
                 found.append(_web(case, key, statement, on="/url", value=url, technique=technique))
     if agent:
-        text = agent[:READ].lower()
-        tool = next((name for name in _AGENTS if name in text), None)
-        if tool:
+        if _short(agent) if len(agent) <= CACHED_LENGTH else _names_tool(agent):
             statement = "The client calls itself " + quoted(agent, 60) + "."
             found.append(
                 _web(
@@ -121,6 +121,14 @@ def web(case: Case) -> Sequence[Evidence]:
                 )
             )
     return found
+
+
+def _names_tool(agent: str) -> bool:
+    text = agent[:READ].lower()
+    return any(name in text for name in _AGENTS)
+
+
+_short = lru_cache(maxsize=1024)(_names_tool)  # few clients make most of the requests
 
 
 def _web(case: Case, key: str, statement: str, *, on: str, value: str, technique: str) -> Evidence:

@@ -12,6 +12,8 @@ UNRECOGNISED = Gap(
     reason=GapReason.NOT_FOUND,
     detail="what the rule looks for is not told by its words",
 )
+# Whether each of these was done: yes, no, or None where it does not apply to the alert.
+CHECKS = ("rule", "time", "asset", "user", "direction", "intelligence", "history")
 MOST_FURTHER = 10  # gaps that the confidence counts beside the shares
 
 
@@ -23,11 +25,10 @@ class Coverage:
         self._cached = lru_cache(maxsize=4096)(self._sure)
 
     def confidence(self, case: Case) -> float:
-        """The share (0 to 1) of the applicable checks that were made, less a little for other gaps.
-        """
+        """The share (0 to 1) of the applicable checks that were made, less a little for other gaps."""
         alert, gaps = case.alert, case.unchecked
         addressed = alert.source.ip is not None or alert.destination.ip is not None
-        return self._cached(
+        checks = (
             _rule_recognised(case),
             alert.event.time is not None,
             case.asset is not None and "asset" not in gaps.subjects,
@@ -35,32 +36,13 @@ class Coverage:
             _direction_known(case) if addressed else None,
             _intelligence_asked(case),
             _has_history(case),
-            min(gaps.further, MOST_FURTHER),
         )
+        return self._cached(checks, min(gaps.further, MOST_FURTHER))
 
-    def _sure(
-        self,
-        rule: bool,
-        time: bool,
-        asset: bool,
-        user: bool | None,
-        direction: bool | None,
-        intelligence: bool,
-        history: bool,
-        further: int,
-    ) -> float:
-        """What was done of each check, None where it does not apply."""
+    def _sure(self, checks: tuple[bool | None, ...], further: int) -> float:
         weights = self._weights
         made = possible = 0.0
-        for name, done in (
-            ("rule", rule),
-            ("time", time),
-            ("asset", asset),
-            ("user", user),
-            ("direction", direction),
-            ("intelligence", intelligence),
-            ("history", history),
-        ):
+        for name, done in zip(CHECKS, checks, strict=True):
             if done is not None:
                 share = weights[name].weight
                 possible += share

@@ -15,7 +15,7 @@ def probability(evidence: Sequence[Evidence]) -> float:
 
     The sum is exact, so the order of the evidence does not matter.
     """
-    total = math.fsum(item.weight for item in evidence)
+    total = math.fsum([item.weight for item in evidence])
     if total < -20:
         return LEAST
     return min(max(1 / (1 + math.exp(-total)), LEAST), MOST)

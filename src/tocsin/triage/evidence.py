@@ -83,11 +83,14 @@ def entry(
     attacker can write never lowers: a tainted weight below zero becomes zero.
     """
     amount, direction = _counted(0.0 if tainted and weight < 0 else weight)
+    if digest is None:
+        short = type(value) is str and len(value) <= QUOTED  # what most values are
+        digest = _kept_hash(value) if short else value_hash(value)
     return Evidence(
         name=name,
         statement=statement,
         pointer=pointer,
-        value_hash=digest or value_hash(value),
+        value_hash=digest,
         direction=direction,
         weight=amount,
         tainted=tainted,

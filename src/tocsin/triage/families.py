@@ -7,7 +7,6 @@ Words of a detector's vendor may make an alert milder. Words that an event can h
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 
@@ -37,7 +36,7 @@ POINTERS: Mapping[str, str] = {
 ROUTINE_LEVEL = 3  # Wazuh: successes and system notifications
 
 
-class RuleText(NamedTuple):
+class RuleText(msgspec.Struct, frozen=True, gc=False):
     """The words of an alert from which its family is told, each cut to `LONGEST` by the caller.
 
     `declared` says that a source definition found the fields, so that they are what they are
@@ -114,7 +113,7 @@ class Families:
     def _of(self, text: RuleText) -> Family:
         """The family of an alert; the most serious of those that its words name."""
         vendor = VENDOR_TEXT.get(text.source, ()) if text.declared else ()
-        vouched = self._cached_vouched(text._replace(title=""), vendor)
+        vouched = self._cached_vouched(msgspec.structs.replace(text, title=""), vendor)
         best = vouched
         named = {vouched.name} if vouched.name else set()
         vendor_texts = {getattr(text, field) for field in vendor}

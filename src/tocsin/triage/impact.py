@@ -1,41 +1,77 @@
 """What would be lost if the alert were true: asset, account, and how far along the attack is."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tocsin.knowledge import attack
 from tocsin.model import Evidence
 from tocsin.triage.case import Case
 from tocsin.triage.evidence import quoted
+from tocsin.triage.families import Family
+from tocsin.triage.weights import Weights
 
 
-def impact(case: Case, evidence: Sequence[Evidence]) -> tuple[float, list[Evidence]]:
-    """The impact (0 to 1), and evidence of weight 0 that says what it is made of.
+class Impact:
+    """The weights of assets, accounts and stages; how far along a rule stands is told once."""
 
-    The asset or the account, whichever matters more, and the stage of the attack share it. What is
-    not known counts as rather important: unknown is not low.
-    """
-    asset, about_asset = _asset(case)
-    user, about_user = _user(case)
-    stage, about_stage = _stage(case, evidence)
-    weights = case.weights.impact
-    share = weights["entity_share"].weight
-    total = share * max(asset, user) + (1 - share) * stage
-    found = [about_asset]
-    if about_user is not None:
-        found.append(about_user)
-    found.append(about_stage)
-    if case.asset is not None and case.asset.exposed:
-        total += weights["exposed"].weight
-        found.append(
-            case.on_context(
-                "impact.exposed",
-                "The asset can be reached from the internet.",
-                "asset#/asset/exposed",
-                True,
-                0.0,
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self._rule_stage = lru_cache(maxsize=4096)(self._stage_of_rule)
+
+    def of(self, case: Case, evidence: Sequence[Evidence]) -> tuple[float, list[Evidence]]:
+        """The impact (0 to 1), and evidence of weight 0 that says what it is made of.
+
+        The asset or the account, whichever matters more, and the stage of the attack share it.
+        What is not known counts as rather important: unknown is not low.
+        """
+        asset, about_asset = _asset(case)
+        user, about_user = _user(case)
+        stage, about_stage = self._stage(case, evidence)
+        weights = self._weights.impact
+        share = weights["entity_share"].weight
+        total = share * max(asset, user) + (1 - share) * stage
+        found = [about_asset]
+        if about_user is not None:
+            found.append(about_user)
+        found.append(about_stage)
+        if case.asset is not None and case.asset.exposed:
+            total += weights["exposed"].weight
+            found.append(
+                case.on_context(
+                    "impact.exposed",
+                    "The asset can be reached from the internet.",
+                    "asset#/asset/exposed",
+                    True,
+                    0.0,
+                )
             )
-        )
-    return min(total, 1.0), found
+        return min(total, 1.0), found
+
+    def _stage(self, case: Case, evidence: Sequence[Evidence]) -> tuple[float, Evidence]:
+        """How far along an attack the furthest of rule, tactic and command line stands."""
+        furthest = self._rule_stage(case.family, case.tactics, case.declared)
+        for item in evidence:
+            if item.tainted and item.technique and (known := attack.technique(item.technique)):
+                furthest = max([furthest, *self._stages(known.tactics[:1])])
+        stage, what = furthest
+        path, value = case.stage_source
+        statement = "If it is real, the attack stands at: " + what + "."
+        return stage, case.on_alert("impact.stage", statement, path, value, 0.0)
+
+    def _stage_of_rule(
+        self, family: Family, tactics: tuple[str, ...], declared: bool
+    ) -> tuple[float, str]:
+        candidates = self._stages(tactics)
+        if family.name is not None and family.stage is not None:
+            candidates.append((family.stage, family.name.replace("_", " ")))
+        if not candidates or not declared:
+            unknown = self._weights.impact["stage_unknown"].weight
+            candidates.append((unknown, "a stage that is not known"))
+        return max(candidates)
+
+    def _stages(self, tactics: tuple[str, ...]) -> list[tuple[float, str]]:
+        weights = self._weights.tactic
+        return [(weights[name].stage, _name(name)) for name in tactics if name in weights]
 
 
 def _asset(case: Case) -> tuple[float, Evidence]:
@@ -71,36 +107,17 @@ def _user(case: Case) -> tuple[float, Evidence | None]:
             "impact.user", statement, "user#/user/user_id", record.user_id, 0.0
         )
     user = case.alert.user
-    named = (("/user/name", user.name), ("/user/id", user.id), ("/user/email", user.email))
-    for path, value in named:
-        if value:
-            statement = "What the account " + quoted(value, 64) + " may do is not known."
-            weight = weights["user_unknown"].weight
-            return weight, case.on_alert("impact.user", statement, path, value, 0.0)
-    return 0.0, None
-
-
-def _stage(case: Case, evidence: Sequence[Evidence]) -> tuple[float, Evidence]:
-    """How far along an attack the furthest of rule, tactic and command line stands."""
-    tactics, unknown = case.weights.tactic, case.weights.impact["stage_unknown"].weight
-    candidates: list[tuple[float, str]] = []
-    if case.family.name is not None and case.family.stage is not None:
-        candidates.append((case.family.stage, case.family.name.replace("_", " ")))
-    candidates += [(tactics[name].stage, _name(name)) for name in case.tactics if name in tactics]
-    if not candidates or not case.declared:
-        candidates.append((unknown, "a stage that is not known"))
-    for item in evidence:
-        if item.tainted and item.technique:
-            known = attack.technique(item.technique)
-            candidates += [
-                (tactics[name].stage, _name(name))
-                for name in (known.tactics[:1] if known else ())
-                if name in tactics
-            ]
-    stage, what = max(candidates)
-    path, value = case.stage_source
-    statement = "If it is real, the attack stands at: " + what + "."
-    return stage, case.on_alert("impact.stage", statement, path, value, 0.0)
+    if value := user.name:
+        path = "/user/name"
+    elif value := user.id:
+        path = "/user/id"
+    elif value := user.email:
+        path = "/user/email"
+    else:
+        return 0.0, None
+    statement = "What the account " + quoted(value, 64) + " may do is not known."
+    weight = weights["user_unknown"].weight
+    return weight, case.on_alert("impact.user", statement, path, value, 0.0)
 
 
 def _name(tactic: str) -> str:

@@ -63,7 +63,8 @@ def well_known(case: Case) -> Sequence[Evidence]:
         return ()
     for sighting in case.dossier.intel:
         if (
-            sighting.role is ObservableRole.DESTINATION
+            sighting.benign_lists
+            and sighting.role is ObservableRole.DESTINATION
             and sighting.type is ObservableType.IP
             and known_good(sighting)
             and sighting.threat_level is ThreatLevel.UNKNOWN

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -28,12 +29,23 @@ LONGEST_ENTITY = 512
 NOISY = 20  # alerts of a rule in a week that make it worth narrowing
 OBSERVERS = frozenset({"suricata", "cef"})  # whose host is the sensor, not the machine concerned
 
+T = TypeVar("T")
 Entity = tuple[str, str]  # type as in model.Action, value
 
 
 class _Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entity: str
     title: str
+    reason: str
+
+
+class _Step(NamedTuple):
+    """An action of the file, its title cut where the entity goes."""
+
+    code: str
+    kind: str
+    before: str
+    after: str
     reason: str
 
 
@@ -54,42 +66,51 @@ class Playbooks:
     def __init__(self, weights: Weights, text: bytes | None = None) -> None:
         file = convert(text if text is not None else data_file(FILE), _File, FILE)
         _check(file, weights)
-        self._actions = {
-            code: (action.entity, *action.title.split(BLANK), action.reason)
+        steps = {
+            code: _Step(code, action.entity, *action.title.split(BLANK), action.reason)
             for code, action in file.actions.items()
         }
-        self._attack, self._open, self._harmless = file.attack, file.open, file.harmless
+        self._attack = _steps(file.attack, steps)
+        self._open = _steps(file.open, steps)
+        self._harmless = _steps(file.harmless, steps)
+        self._fallback = [steps[FALLBACK]]
 
     def actions(self, case: Case, verdict: Disposition) -> tuple[Action, ...]:
         """The recommended actions, first things first; never empty."""
-        if verdict in self._harmless:
-            codes = self._harmless[verdict]
-        else:
+        steps = self._harmless.get(verdict)
+        if steps is None:
             lists = self._attack if verdict is Disposition.TRUE_POSITIVE else self._open
-            codes = lists.get(case.family.name or "default") or lists["default"]
-        return tuple(self._bound(codes, case) or self._bound((FALLBACK,), case))
+            steps = lists.get(case.family.name or "default") or lists["default"]
+        return tuple(_bound(steps, case) or _bound(self._fallback, case))
 
-    def _bound(self, codes: Sequence[str], case: Case) -> list[Action]:
-        """The actions whose entity the alert names."""
-        entities: dict[str, Entity | None] = {}
-        found: list[Action] = []
-        for code in codes:
-            kind, before, after, reason = self._actions[code]
-            if kind not in entities:
-                entities[kind] = ENTITIES[kind](case)
+
+def _steps(
+    lists: Mapping[T, Sequence[str]], steps: Mapping[str, _Step]
+) -> Mapping[T, Sequence[_Step]]:
+    return {key: [steps[code] for code in codes] for key, codes in lists.items()}
+
+
+def _bound(steps: Sequence[_Step], case: Case) -> list[Action]:
+    """The actions whose entity the alert names."""
+    entities: dict[str, Entity | None] = {}
+    found: list[Action] = []
+    for code, kind, before, after, reason in steps:
+        if kind in entities:
             entity = entities[kind]
-            if entity is not None:
-                found.append(
-                    Action(
-                        action=code,
-                        title=before + quoted(entity[1]) + after,
-                        entity_type=entity[0],
-                        entity=entity[1],
-                        reason=reason,
-                        priority=len(found) + 1,
-                    )
+        else:
+            entity = entities[kind] = ENTITIES[kind](case)
+        if entity is not None:
+            found.append(
+                Action(
+                    action=code,
+                    title=before + quoted(entity[1]) + after,
+                    entity_type=entity[0],
+                    entity=entity[1],
+                    reason=reason,
+                    priority=len(found) + 1,
                 )
-        return found
+            )
+    return found
 
 
 def _check(file: _File, weights: Weights) -> None:

@@ -1,108 +1,157 @@
-"""What is to be expected before the particulars: the source, the rule, its severity and tactic."""
+"""What is to be expected before the particulars: the source, the rule, its severity and tactic.
+
+All of it comes again with every alert of a rule, so the evidence is made once for each rule and
+severity; an alert's own copy differs in the pointer only.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
 from math import exp
 
+import msgspec
+
 from tocsin.knowledge import attack
-from tocsin.model import Evidence
-from tocsin.triage.case import Case
-from tocsin.triage.evidence import quoted
+from tocsin.model import Evidence, Severity, Threat
+from tocsin.triage.case import TECHNIQUES, Case
+from tocsin.triage.evidence import entry, quoted
+from tocsin.triage.families import LONGEST, Family
+from tocsin.triage.weights import Weights
 
 
-def source(case: Case) -> Sequence[Evidence]:
-    """The base rate of the source, with which the sum begins."""
-    name = case.source if case.source in case.weights.source else "other"
-    weight = case.weights.source[name].weight
-    module = case.alert.event.module
-    path, value = ("/event/module", module) if module else ("/title", case.alert.title)
-    return (case.on_alert("prior.source", _base_rate(name, weight), path, value, weight),)
+class Claims(msgspec.Struct, frozen=True, gc=False):
+    """What this evidence is made from; `path` and `named_by` are what names the source."""
+
+    source: str
+    declared: bool
+    path: str
+    named_by: str
+    family: Family
+    family_value: str
+    severity: Severity | None
+    tactics: tuple[str, ...]
+    threat: Threat
 
 
-@lru_cache(maxsize=256)
+def claimed(case: Case) -> Sequence[Evidence]:
+    """The source's base rate, with which the sum begins, and what its rule says."""
+    alert = case.alert
+    module = alert.event.module
+    claims = Claims(
+        case.source,
+        case.declared,
+        "/event/module" if module else "/title",
+        module or alert.title,
+        case.family,
+        case.family_value,
+        alert.event.severity,
+        case.tactics,
+        alert.threat,
+    )
+    kept = len(claims.named_by) <= LONGEST and len(claims.family_value) <= LONGEST
+    evidence = _made_once(case.weights, claims) if kept else _made(case.weights, claims)
+    at = case.alert_pointer
+    return [msgspec.structs.replace(item, pointer=at + item.pointer) for item in evidence]
+
+
+def _made(weights: Weights, claims: Claims) -> list[Evidence]:
+    """The evidence, with pointers that begin inside the alert."""
+    return [
+        _source(weights, claims),
+        *_rule_family(claims),
+        *_severity(weights, claims),
+        *_tactic(weights, claims),
+        *_technique(weights, claims),
+    ]
+
+
+_made_once = lru_cache(maxsize=4096)(_made)
+
+
+def _source(weights: Weights, claims: Claims) -> Evidence:
+    name = claims.source if claims.source in weights.source else "other"
+    weight = weights.source[name].weight
+    return entry("prior.source", _base_rate(name, weight), claims.path, claims.named_by, weight)
+
+
 def _base_rate(name: str, weight: float) -> str:
     share = 100 / (1 + exp(-weight))
     who = "an unknown source" if name == "other" else name
     return "Of 100 alerts of " + who + ", about " + str(round(share)) + " are attacks."
 
 
-def rule_family(case: Case) -> Sequence[Evidence]:
+def _rule_family(claims: Claims) -> Sequence[Evidence]:
     """What kind of activity the rule looks for."""
-    family = case.family
+    family = claims.family
     if family.name is None:
         return ()
-    value = case.family_value
     statement = (
         ("The alert's text" if family.tainted else "The rule")
         + ' ("'
-        + quoted(value)
+        + quoted(claims.family_value)
         + '") is of the kind '
         + family.name.replace("_", " ")
         + "."
     )
     return (
-        case.on_alert(
+        entry(
             "prior.family." + family.name,
             statement,
             family.pointer,
-            value,
+            claims.family_value,
             family.weight,
             tainted=family.tainted,
         ),
     )
 
 
-def severity(case: Case) -> Sequence[Evidence]:
+def _severity(weights: Weights, claims: Claims) -> Sequence[Evidence]:
     """What the source claims; a claim whose field was guessed does not lower."""
-    claimed = case.alert.event.severity
-    if claimed is None:
+    if claims.severity is None:
         return ()
     return (
-        case.on_alert(
+        entry(
             "prior.severity",
-            "The source claims " + claimed + " severity.",
+            "The source claims " + claims.severity + " severity.",
             "/event/severity",
-            claimed,
-            case.weights.severity[claimed].weight,
-            tainted=not case.declared,
+            claims.severity,
+            weights.severity[claims.severity].weight,
+            tainted=not claims.declared,
         ),
     )
 
 
-def technique(case: Case) -> Sequence[Evidence]:
-    """The ATT&CK tactic that weighs most, and the technique that says more than its tactic."""
-    found = []
-    tactics = case.weights.tactic
-    named = [tactic for tactic in case.tactics if tactic in tactics]
-    if named:
-        best = max(named, key=lambda tactic: tactics[tactic].weight)
-        listed = case.alert.threat.tactics
-        path, value = ("/threat/tactics", listed) if listed else ("/threat/techniques", _all(case))
-        tactic = attack.tactic(best)
-        found.append(
-            case.on_alert(
-                "attack.tactic",
-                "The rule stands for the tactic " + (tactic.name if tactic else best) + ".",
-                path,
-                value,
-                tactics[best].weight,
-                tainted=not case.declared,
-            )
-        )
-    if case.techniques:
-        found.extend(_strongest(case))
-    return found
+def _tactic(weights: Weights, claims: Claims) -> Sequence[Evidence]:
+    """The ATT&CK tactic that weighs most."""
+    tactics, threat = weights.tactic, claims.threat
+    named = [tactic for tactic in claims.tactics if tactic in tactics]
+    if not named:
+        return ()
+    best = max(named, key=lambda tactic: tactics[tactic].weight)
+    tactic = attack.tactic(best)
+    return (
+        entry(
+            "attack.tactic",
+            "The rule stands for the tactic " + (tactic.name if tactic else best) + ".",
+            "/threat/tactics" if threat.tactics else "/threat/techniques",
+            threat.tactics or threat.techniques,
+            tactics[best].weight,
+            tainted=not claims.declared,
+        ),
+    )
 
 
-def _strongest(case: Case) -> Sequence[Evidence]:
+def _technique(weights: Weights, claims: Claims) -> Sequence[Evidence]:
+    """The technique that says most more than its tactic."""
     best, index, weight = "", 0, 0.0
-    for position, identifier in enumerate(case.techniques):
-        amount = _technique_weight(case, identifier)
+    for position, identifier in enumerate(claims.threat.techniques[:TECHNIQUES]):
+        amount = _technique_weight(weights, identifier)
         if not best or amount > weight:
             best, index, weight = identifier, position, amount
+    if not claims.threat.techniques:
+        return ()
     known = attack.technique(best)
     return (
-        case.on_alert(
+        entry(
             "attack.technique",
             "The rule names the technique "
             + quoted(best, 16)
@@ -110,17 +159,13 @@ def _strongest(case: Case) -> Sequence[Evidence]:
             "/threat/techniques/" + str(index),
             best,
             weight,
-            tainted=not case.declared,
+            tainted=not claims.declared,
             technique=best if known else None,
         ),
     )
 
 
-def _technique_weight(case: Case, identifier: str) -> float:
-    listed = case.weights.technique
-    entry = listed.get(identifier) or listed.get(identifier.partition(".")[0])
-    return entry.weight if entry else 0.0
-
-
-def _all(case: Case) -> tuple[str, ...]:
-    return case.alert.threat.techniques
+def _technique_weight(weights: Weights, identifier: str) -> float:
+    listed = weights.technique
+    found = listed.get(identifier) or listed.get(identifier.partition(".")[0])
+    return found.weight if found else 0.0

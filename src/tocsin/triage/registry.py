@@ -9,12 +9,9 @@ from tocsin.triage.case import Case
 
 Extractor: TypeAlias = Callable[[Case], Sequence[Evidence]]
 
-# The first one gives the prior, with which the sum begins.
+# The first one begins with the prior, with which the sum begins.
 EXTRACTORS: tuple[Extractor, ...] = (
-    prior.source,
-    prior.rule_family,
-    prior.severity,
-    prior.technique,
+    prior.claimed,
     intelligence.listed,
     intelligence.well_known,
     entities.authorised,

@@ -181,4 +181,8 @@ def rarity(case: Case) -> Sequence[Evidence]:
 def _has_history(case: Case, network: Sequence[Prevalence]) -> bool:
     asset = case.asset_context.prevalence if case.asset_context else ()
     user = case.user_context.prevalence if case.user_context else ()
-    return any(seen.month for group in (network, asset, user) for seen in group)
+    for group in (network, asset, user):
+        for seen in group:
+            if seen.month:
+                return True
+    return False

@@ -16,12 +16,14 @@ class Unchecked(msgspec.Struct, frozen=True):
     """A list of gaps, read once.
 
     `subjects` leaves out what follows a colon; `further` counts the gaps that no share of the
-    confidence is about; `account_not_found` says that the directory was asked and had no record.
+    confidence is about; `account_not_found` says that the directory was asked and had no record;
+    `words` are the gaps as a list within a sentence, empty when there are none.
     """
 
     subjects: frozenset[str]
     further: int
     account_not_found: bool
+    words: str
 
 
 @lru_cache(maxsize=512)
@@ -32,12 +34,11 @@ def unchecked(gaps: tuple[Gap, ...]) -> Unchecked:
         frozenset(subjects),
         sum(subject not in COUNTED for subject in subjects),
         any(gap.subject == "user" and gap.reason is GapReason.NOT_FOUND for gap in gaps),
+        _named(gaps),
     )
 
 
-@lru_cache(maxsize=512)
-def named(gaps: tuple[Gap, ...]) -> str:
-    """The gaps in words, as a list within a sentence; empty when there are none."""
+def _named(gaps: tuple[Gap, ...]) -> str:
     words = [
         quoted(gap.subject, 48).replace("_", " ") + " (" + gap.reason.replace("_", " ") + ")"
         for gap in gaps[:NAMED]

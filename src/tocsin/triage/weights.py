@@ -45,8 +45,8 @@ class IntelWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: dict[str, Weight]
 
 
-class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file, one attribute per section."""
+class Weights(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
+    """The whole file, one attribute per section; hashed by identity, so that it can key a cache."""
 
     source: dict[str, Weight]
     family: dict[str, StagedWeight]

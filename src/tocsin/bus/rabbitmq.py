@@ -1,0 +1,278 @@
+"""The bus on RabbitMQ: quorum queues, publisher confirms, envelopes of ids.
+
+The broker is the bell and may lose everything: the work rows are the truth and the sweeper rings
+again. So a queue has no time to live and no limit that drops; what is delivered too often goes to
+the dead-letter queue, a second net under the attempts that `alert_work` counts.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aio_pika
+import msgspec
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError, DeliveryError
+
+from tocsin import logs
+from tocsin.errors import BusUnavailable
+
+DEAD_LETTERS = "alert.dead"
+DELIVERY_LIMIT = 20
+PREFETCH = 16
+CONFIRM_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 5.0
+BROKEN = (AMQPError, OSError, asyncio.TimeoutError, aio_pika.exceptions.ChannelInvalidStateError)
+
+log = logs.get("bus")
+_ids = msgspec.json.Decoder(tuple[str, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A delivery; unacknowledged ones come again."""
+
+    ids: Sequence[str]
+    message: AbstractIncomingMessage
+
+    async def acknowledge(self) -> None:
+        """Tell the broker to forget it; a broker that is away delivers it again, harmlessly."""
+        with contextlib.suppress(*BROKEN):
+            await self.message.ack()
+
+
+class RabbitBus:
+    """Queues on a broker, which may come and go.
+
+    Args:
+        url: `amqp://USER:PASSWORD@HOST:PORT/VHOST`.
+        queues: declared whenever a connection is made, so every role finds what it needs.
+    """
+
+    def __init__(self, url: str, queues: Sequence[str]) -> None:
+        self._url = url
+        self._queues = tuple(queues)
+        self._connection: AbstractConnection | None = None
+        self._publisher: AbstractChannel | None = None
+        self._connecting = asyncio.Lock()
+        self._listening: dict[str, _Listener] = {}
+        self._closed = False
+
+    async def ring(self, queue: str, ids: Sequence[str]) -> None:
+        """See `ports.Bus.ring`; returns when the broker has confirmed."""
+        if not ids:
+            return
+        message = aio_pika.Message(
+            msgspec.json.encode(ids),
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        )
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await self._publish(queue, message)
+        except BROKEN as error:
+            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+
+    async def take(self, queue: str, limit: int) -> Sequence[Envelope]:
+        """See `ports.Bus.take`."""
+        if self._closed:
+            return []
+        if queue not in self._listening:
+            self._listening[queue] = _Listener(self, queue)
+        return await self._listening[queue].take(limit)
+
+    async def check(self) -> None:
+        """See `ports.Bus.check`: opens a channel, which the broker must answer."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                channel = await (await self.connection()).channel()
+                await channel.close()
+        except BROKEN as error:
+            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+
+    async def stop(self) -> None:
+        """See `ports.Bus.stop`."""
+        self._closed = True
+        for listener in self._listening.values():
+            await listener.close()
+
+    async def close(self) -> None:
+        """See `ports.Bus.close`."""
+        await self.stop()
+        if self._connection is not None:
+            with contextlib.suppress(*BROKEN):
+                await self._connection.close()
+
+    async def depths(self) -> dict[str, int]:
+        """Envelopes that wait in each queue, dead letters included.
+
+        Raises:
+            BusUnavailable: the broker does not answer.
+        """
+        try:
+            channel = await (await self.connection()).channel()
+            async with channel:
+                found = {}
+                for name in (*self._queues, DEAD_LETTERS):
+                    queue = await channel.declare_queue(name, passive=True)
+                    found[name] = queue.declaration_result.message_count or 0
+                return found
+        except BROKEN as error:
+            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+
+    async def empty(self, queue: str) -> list[str]:
+        """Take everything out of a queue; gives the ids that it held.
+
+        Raises:
+            BusUnavailable: the broker does not answer.
+        """
+        ids: list[str] = []
+        try:
+            channel = await (await self.connection()).channel()
+            async with channel:
+                waiting = await channel.declare_queue(queue, passive=True)
+                while (message := await waiting.get(fail=False)) is not None:
+                    ids.extend(ids_of(message))
+                    await message.ack()
+        except BROKEN as error:
+            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+        return ids
+
+    async def connection(self) -> AbstractConnection:
+        """The connection; a new one, with the topology declared, if the last one broke."""
+        async with self._connecting:
+            if self._connection is None or self._connection.is_closed:
+                connection = await aio_pika.connect(self._url, timeout=CONNECT_SECONDS)
+                await declare(connection, self._queues)
+                self._connection, self._publisher = connection, None
+            return self._connection
+
+    async def _publish(self, queue: str, message: aio_pika.Message) -> None:
+        connection = await self.connection()
+        try:
+            await self._send(connection, queue, message)
+        except DeliveryError:  # the queue was deleted: declare it and try once more
+            await declare(connection, self._queues)
+            await self._send(connection, queue, message)
+
+    async def _send(
+        self, connection: AbstractConnection, queue: str, message: aio_pika.Message
+    ) -> None:
+        if self._publisher is None or self._publisher.is_closed:
+            self._publisher = await connection.channel(publisher_confirms=True)
+        await self._publisher.default_exchange.publish(message, routing_key=queue, mandatory=True)
+
+
+class _Listener:
+    """Consumes one queue into memory, again and again whatever happens to the broker."""
+
+    def __init__(self, bus: RabbitBus, queue: str) -> None:
+        self._bus = bus
+        self._queue = queue
+        self._waiting: deque[Envelope] = deque()
+        self._arrived = asyncio.Condition()
+        self._closed = False
+        self._broken = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+
+    async def take(self, limit: int) -> Sequence[Envelope]:
+        taken: list[Envelope] = []
+        size = 0
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: self._waiting or self._closed)
+            while (
+                self._waiting
+                and not self._closed
+                and (not taken or size + len(self._waiting[0].ids) <= limit)
+            ):
+                envelope = self._waiting.popleft()
+                taken.append(envelope)
+                size += len(envelope.ids)
+        return taken
+
+    async def close(self) -> None:
+        async with self._arrived:
+            self._closed = True
+            self._arrived.notify_all()
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                connection = await self._bus.connection()
+                channel = await connection.channel()
+                await channel.set_qos(prefetch_count=PREFETCH)
+                self._broken.clear()
+                channel.close_callbacks.add(self._on_broken)
+                queue = await declare_queue(channel, self._queue)
+                await queue.consume(self._on_message)
+                log.info("bus.consuming", queue=self._queue)
+                pause = FIRST_PAUSE
+                await self._watch(channel)
+            except BROKEN as error:
+                log.warning("bus.broken", queue=self._queue, error=repr(error)[:300], pause=pause)
+            self._waiting.clear()  # the broker will deliver them again
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _watch(self, channel: AbstractChannel) -> None:
+        """Return when the consumer is gone: the channel closed, or the queue was deleted."""
+        while not self._broken.is_set():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._broken.wait(), 2.0)
+                return
+            probe = await (await self._bus.connection()).channel()
+            async with probe:
+                declared = await probe.declare_queue(self._queue, passive=True)
+                if not declared.declaration_result.consumer_count:
+                    await channel.close()
+                    return
+
+    def _on_broken(self, *_: object) -> None:
+        self._broken.set()
+
+    async def _on_message(self, message: AbstractIncomingMessage) -> None:
+        async with self._arrived:
+            self._waiting.append(Envelope(ids_of(message), message))
+            self._arrived.notify()
+
+
+def ids_of(message: AbstractIncomingMessage) -> tuple[str, ...]:
+    """The ids of an envelope; none of one that is not ours."""
+    try:
+        return _ids.decode(message.body)
+    except msgspec.MsgspecError:
+        log.warning("bus.strange_message", queue=message.routing_key, bytes=len(message.body))
+        return ()
+
+
+async def declare(connection: AbstractConnection, queues: Sequence[str]) -> None:
+    """Declare the dead-letter queue and the others; safe to repeat."""
+    channel = await connection.channel()
+    async with channel:
+        await channel.declare_queue(
+            DEAD_LETTERS, durable=True, arguments={"x-queue-type": "quorum"}
+        )
+        for name in queues:
+            await declare_queue(channel, name)
+
+
+async def declare_queue(channel: AbstractChannel, name: str) -> aio_pika.abc.AbstractQueue:
+    """Declare one queue of work."""
+    return await channel.declare_queue(
+        name,
+        durable=True,
+        arguments={
+            "x-queue-type": "quorum",
+            "x-delivery-limit": DELIVERY_LIMIT,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": DEAD_LETTERS,
+        },
+    )
