@@ -111,41 +111,38 @@ def test_the_database_is_made_and_examined(tmp_path: Path) -> None:
 
 
 def test_a_database_that_cannot_be_is_named(tmp_path: Path) -> None:
-    for url, code in (("mysql://a", 2), ("nonsense", 2), ("sqlite://", 2)):
+    for url in ("mysql://user:secret@host/name", "sqlite://"):
         done = tocsin(tmp_path, "db", "upgrade", "--database", url)
-        assert done.returncode == code
+        assert done.returncode == 2
         (line,) = done.stderr.decode().splitlines()
         assert "TOCSIN_DATABASE" in line
-    (tmp_path / "broken.db").write_bytes(b"this is no database, however long it is " * 100)
-    done = tocsin(tmp_path, "db", "upgrade", "--database", f"sqlite:///{tmp_path / 'broken.db'}")
-    assert done.returncode in (2, 3)
-    assert b"Traceback" not in done.stderr
+        assert "secret" not in line
 
 
-@pytest.mark.parametrize(
-    ("what", "header", "good", "bad"),
-    [
-        ("assets", "asset_id,hostname,ip,criticality", "A-1,h1,10.0.0.1,high",
-         "A-2,h2,not an address,{}"),
-        ("users", "user_id,user_name,email", "U-1,jdoe,jdoe@example.com", ",,"),
-        ("intel", "type,value,confidence", "ip,198.51.100.66,0.9", "ip,not an address {},0.9"),
-    ],
-)  # fmt: skip
-def test_imports_count_their_rows_and_lists_show_them(
-    tmp_path: Path, what: str, header: str, good: str, bad: str
-) -> None:
-    named = ["--source", "test"] if what == "intel" else []
-    body = f"{header}\n{good}\n{bad}\n".encode()
-    done = tocsin(tmp_path, what, "import", "-", *named, stdin=body)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert b"1 inserted, 0 updated, 1 refused" in done.stdout
-    assert b"row" in done.stderr
-    again = tocsin(tmp_path, what, "import", "-", *named, stdin=f"{header}\n{good}\n".encode())
-    assert (again.returncode, b"0 inserted, 1 updated" in again.stdout) == (0, True)
-    shown = tocsin(tmp_path, what, "list", "--ndjson")
-    assert shown.returncode == 0
+def test_assets_are_imported_updated_and_listed(tmp_path: Path) -> None:
+    good = "asset_id,hostname,ip,criticality\nA-1,h1,10.0.0.1,high\n"
+    done = tocsin(tmp_path, "assets", "import", "-", stdin=f"{good}A-2,h2,{{no}}%s,high\n".encode())
+    assert (done.returncode, done.stdout) == (1, b"assets: 1 inserted, 0 updated, 1 refused\n")
+    assert b"{no}%s" in done.stderr, "the row that was refused is named"
+    again = tocsin(tmp_path, "assets", "import", "-", stdin=good.encode())
+    assert (again.returncode, again.stdout) == (0, b"assets: 0 inserted, 1 updated, 0 refused\n")
+    shown = tocsin(tmp_path, "assets", "list", "--ndjson")
     (row,) = map(json.loads, shown.stdout.splitlines())
-    assert row
+    assert (row["asset_id"], row["criticality"]) == ("A-1", "high")
+
+
+def test_users_and_indicators_are_imported(tmp_path: Path) -> None:
+    users = b"user_id,user_name,email\nU-1,jdoe,jdoe@example.com\n"
+    done = tocsin(tmp_path, "users", "import", "-", stdin=users)
+    assert (done.returncode, done.stdout) == (0, b"users: 1 inserted, 0 updated, 0 refused\n")
+    shown = tocsin(tmp_path, "users", "list", "--ndjson")
+    assert json.loads(shown.stdout)["email"] == "jdoe@example.com"
+    intel = b"type,value\nip,198.51.100.66\nip,no address {}\n"
+    done = tocsin(tmp_path, "intel", "import", "-", "--source", "test", stdin=intel)
+    assert done.returncode == 1
+    assert b"1 inserted, 0 updated, 1 refused" in done.stdout
+    rows = query(tmp_path / "tocsin.db", "SELECT value, source FROM indicators")
+    assert [tuple(row) for row in rows] == [("198.51.100.66", "test")]
 
 
 @pytest.mark.parametrize("command", list(commands()), ids=" ".join)

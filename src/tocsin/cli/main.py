@@ -12,6 +12,7 @@ import typer
 
 from tocsin import __version__, logs
 from tocsin.cli import databases, explain, keys, normalize, send, serve, triage, up, watch
+from tocsin.cli.look import plain
 from tocsin.cli.imports import assets_app, intel_app, users_app
 from tocsin.errors import TocsinError, Unavailable
 
@@ -89,4 +90,4 @@ def _let_go_of_output() -> None:
 
 def _complain(error: TocsinError) -> None:
     text = str(error).encode("utf-8", "backslashreplace").decode()
-    sys.stderr.write(f"tocsin: {text}\n")
+    sys.stderr.write(f"tocsin: {plain(text)}\n")

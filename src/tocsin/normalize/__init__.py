@@ -27,10 +27,9 @@ def build(resources: Resources) -> Work:
             source, alert, gaps = engine.normalize(
                 dossier.payload, dossier.source, dossier.received_at
             )
-            others = (gap for gap in dossier.gaps if gap.step != STEP)  # of an earlier delivery
-            done.append(
-                msgspec.structs.replace(dossier, source=source, alert=alert, gaps=(*others, *gaps))
-            )
+            if dossier.gaps:  # of an earlier delivery
+                gaps = (*(gap for gap in dossier.gaps if gap.step != STEP), *gaps)
+            done.append(msgspec.structs.replace(dossier, source=source, alert=alert, gaps=gaps))
         return done
 
     return normalize

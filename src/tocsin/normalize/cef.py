@@ -17,7 +17,9 @@ MAX_PAIRS = 1000
 
 _HEADER_FIELD = re.compile(r"((?:[^|\\]|\\.)*)(\||$)", re.DOTALL)
 _HEADER_ESCAPE = re.compile(r"\\([|\\])")
-_KEY = re.compile(r"(?:^|(?<=\s))([A-Za-z0-9_][\w.@\[\]-]{0,127})=")
+# A key stands at the start or after a blank; its first character comes first in the expression,
+# so that the search goes from word to word.
+_KEY = re.compile(r"([A-Za-z0-9_](?<!\S.)[\w.@\[\]-]{0,127}+)=")
 _VALUE_ESCAPE = re.compile(r"\\([=\\nr|])")
 _UNESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\[^=\\nr|]")
 _ESCAPES = {"n": "\n", "r": "\r"}
@@ -39,6 +41,17 @@ def parse_cef(text: str) -> dict[str, object]:
         raise DecodeError("no CEF header")
     found: dict[str, object] = {"cefVersion": start.group(1)}
     position = start.end()
+    *header, extension = text[position:].split("|", len(HEADER))
+    if len(header) == len(HEADER) and "\\" not in "".join(header):
+        found.update(zip(HEADER, map(str.strip, header), strict=True))
+        _read_extension(extension, found)
+        return found
+    _read_extension(text[_read_escaped_header(text, position, found) :], found)
+    return found
+
+
+def _read_escaped_header(text: str, position: int, found: dict[str, object]) -> int:
+    """Read a header with escapes or without its last fields; returns where it ends."""
     for name in HEADER:
         field = _HEADER_FIELD.match(text, position)
         if field is None:
@@ -49,21 +62,14 @@ def parse_cef(text: str) -> dict[str, object]:
             break
     if "deviceEventClassId" not in found:
         raise DecodeError("the CEF header ends early")
-    _read_extension(text[position:], found)
-    return found
+    return position
 
 
 def _read_extension(text: str, found: dict[str, object]) -> None:
-    keys = []
-    for match in _KEY.finditer(text):
-        keys.append(match)
-        if len(keys) >= MAX_PAIRS:
-            break
     labels: dict[str, str] = {}
-    for index, match in enumerate(keys):
-        end = keys[index + 1].start() if index + 1 < len(keys) else len(text)
-        value = _unescape(text[match.end() : end].strip())
-        name = match.group(1)
+    _, *pieces = _KEY.split(text, MAX_PAIRS)  # what is before the first key, then keys and values
+    for name, raw in zip(pieces[::2], pieces[1::2], strict=True):
+        value = _unescape(raw.strip())
         if name.endswith("Label") and value:
             labels.setdefault(name.removesuffix("Label"), value)
         if name not in found:

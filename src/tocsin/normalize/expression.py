@@ -149,6 +149,8 @@ def _join(parts: tuple[Expression, ...], mark: str) -> Expression:
             if type(value) is str:
                 if value:
                     texts.append(value)
+            elif type(value) is int:
+                texts.append(str(value))
             elif isinstance(value, list):
                 texts.extend(str(item) for item in value if isinstance(item, str | int | float))
             elif isinstance(value, str | int | float):
@@ -195,6 +197,8 @@ def _map(source: Pick, table: Any, where: str) -> Pick:
 
     def pick(document: Any) -> Any:
         value = source(document)
+        if type(value) is str and value in exact:  # the usual case: written as in the map
+            return exact[value]
         if type(value) is list:
             return next((found for item in value if (found := look_up(item)) is not None), None)
         return None if value is None else look_up(value)
@@ -210,7 +214,7 @@ def _read_map(table: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[float, 
         if bound := _BOUND.fullmatch(key.strip()):
             bounds.append((float(bound.group(1)), value))
         else:
-            exact[key.lower()] = value
+            exact[key_of(key)] = value
     bounds.sort(key=lambda item: item[0], reverse=True)
     return exact, bounds
 

@@ -6,7 +6,7 @@ from typing import Any
 from tocsin.errors import DecodeError
 from tocsin.normalize.cast import cast_time
 from tocsin.normalize.plan import Plan
-from tocsin.normalize.times import parse_time
+from tocsin.normalize.times import iso_time, parse_time
 
 TIME = "event.time"
 
@@ -28,6 +28,9 @@ class Draft:
         Raises:
             DecodeError: it is no time.
         """
+        time = iso_time(value)
+        if time is not None:
+            return time
         moment = parse_time(value, self.received_at)
         if moment is None:
             raise DecodeError("not a time")

@@ -18,7 +18,8 @@ _RELATED = (
     ("related.email", ObservableType.EMAIL, ObservableRole.MENTION),
 )
 
-Found = dict[tuple[ObservableType, str], Observable]
+Key = tuple[ObservableType, str]
+Found = dict[Key, Observable]
 
 
 def observables_of(alert: Alert, related: Mapping[str, Sequence[str]]) -> tuple[Observable, ...]:
@@ -31,21 +32,15 @@ def observables_of(alert: Alert, related: Mapping[str, Sequence[str]]) -> tuple[
     found: Found = {}
     _take_network(alert, found)
     _take_file(alert, found)
-    url = alert.url
-    if url is not None:
-        _take_url(url, ObservableRole.URL, found)
-    if (question := alert.dns.question) is not None:
-        _add(_observable(ObservableType.DOMAIN, question, ObservableRole.DNS, True), found)
-    if (sender := alert.email.sender) is not None:
-        _take_email(sender, ObservableRole.SENDER, True, found)
-    for recipient in alert.email.recipients[:MAX_OBSERVABLES]:
-        _take_email(recipient, ObservableRole.RECIPIENT, False, found)
-    if (address := alert.user.email) is not None:
-        _add(_observable(ObservableType.EMAIL, address, ObservableRole.USER, False), found)
+    if alert.url is not None:
+        _take_url(alert.url, found)
+    if alert.dns.question is not None:
+        _add(found, ObservableType.DOMAIN, alert.dns.question, ObservableRole.DNS, True)
+    _take_emails(alert, found)
     if related:
         for name, kind, role in _RELATED:
             for value in related.get(name, ()):
-                _add(_observable(kind, value, role, False), found)
+                _add(found, kind, value, role, False)
     _take_mentions(alert, found)
     return tuple(found.values())[:MAX_OBSERVABLES]
 
@@ -53,22 +48,15 @@ def observables_of(alert: Alert, related: Mapping[str, Sequence[str]]) -> tuple[
 def _take_network(alert: Alert, found: Found) -> None:
     source, destination = alert.source, alert.destination
     if source.ip is not None:
-        _add(_observable(ObservableType.IP, source.ip, ObservableRole.SOURCE, False), found)
+        _add(found, ObservableType.IP, source.ip, ObservableRole.SOURCE, False)
     if destination.ip is not None:
-        _add(
-            _observable(ObservableType.IP, destination.ip, ObservableRole.DESTINATION, False), found
-        )
+        _add(found, ObservableType.IP, destination.ip, ObservableRole.DESTINATION, False)
     if alert.host.ip is not None:
-        _add(_observable(ObservableType.IP, alert.host.ip, ObservableRole.HOST, False), found)
+        _add(found, ObservableType.IP, alert.host.ip, ObservableRole.HOST, False)
     if source.domain is not None:
-        _add(_observable(ObservableType.DOMAIN, source.domain, ObservableRole.SOURCE, False), found)
+        _add(found, ObservableType.DOMAIN, source.domain, ObservableRole.SOURCE, False)
     if destination.domain is not None:
-        _add(
-            _observable(
-                ObservableType.DOMAIN, destination.domain, ObservableRole.DESTINATION, True
-            ),
-            found,
-        )
+        _add(found, ObservableType.DOMAIN, destination.domain, ObservableRole.DESTINATION, True)
 
 
 def _take_file(alert: Alert, found: Found) -> None:
@@ -79,28 +67,30 @@ def _take_file(alert: Alert, found: Found) -> None:
     role = ObservableRole.PROCESS if of_process else ObservableRole.FILE
     for value in (hashes.sha256, hashes.sha1, hashes.md5):
         if value is not None:
-            _add(_observable(ObservableType.HASH, value, role, False), found)
+            _add(found, ObservableType.HASH, value, role, False)
 
 
-def _take_url(text: str, role: ObservableRole, found: Found) -> None:
-    url = _observable(ObservableType.URL, text, role, True)
+def _take_url(text: str, found: Found) -> None:
+    url = _add(found, ObservableType.URL, text, ObservableRole.URL, True)
     if url is None:
         return
-    _add(url, found)
-    _add(_host_of(url.value, role), found)
+    _add_host(url, ObservableRole.URL, found)
     query = text.partition("?")[2]
     if query and ("://" in query or "%3A%2F%2F" in query or "%3a%2f%2f" in query):
         _add_mentions(unquote(query[:MAX_TEXT], errors="replace").replace("&", " "), found)
 
 
-def _take_email(text: str, role: ObservableRole, tainted: bool, found: Found) -> None:
-    address = _observable(ObservableType.EMAIL, text, role, tainted)
-    if address is None:
-        return
-    _add(address, found)
-    if role is ObservableRole.SENDER:
-        domain = address.value.rpartition("@")[2]
-        _add(_observable(ObservableType.DOMAIN, domain, role, tainted), found)
+def _take_emails(alert: Alert, found: Found) -> None:
+    email = alert.email
+    if email.sender is not None:
+        sender = _add(found, ObservableType.EMAIL, email.sender, ObservableRole.SENDER, True)
+        if sender is not None:
+            domain = sender.rpartition("@")[2]
+            _add(found, ObservableType.DOMAIN, domain, ObservableRole.SENDER, True)
+    for recipient in email.recipients[:MAX_OBSERVABLES]:
+        _add(found, ObservableType.EMAIL, recipient, ObservableRole.RECIPIENT, False)
+    if alert.user.email is not None:
+        _add(found, ObservableType.EMAIL, alert.user.email, ObservableRole.USER, False)
 
 
 def _take_mentions(alert: Alert, found: Found) -> None:
@@ -125,47 +115,45 @@ def _take_mentions(alert: Alert, found: Found) -> None:
 
 def _add_mentions(text: str, found: Found) -> None:
     for kind, value in mentions(text):
-        key = (kind, value)
-        if key not in found:
-            mention = _observable(kind, value, ObservableRole.MENTION, True)
-            if mention is not None:
-                found[key] = mention
-                if kind is ObservableType.URL:
-                    _add(_host_of(value, ObservableRole.MENTION), found)
+        if (kind, value) not in found:
+            mention = _add(found, kind, value, ObservableRole.MENTION, True)
+            if mention is not None and kind is ObservableType.URL:
+                _add_host(value, ObservableRole.MENTION, found)
 
 
-def _add(observable: Observable | None, found: Found) -> None:
-    if observable is not None:
-        found.setdefault((observable.type, observable.value), observable)
-
-
-def _observable(
-    kind: ObservableType, value: str, role: ObservableRole, tainted: bool
-) -> Observable | None:
-    """The observable of a raw value, or None when the value is none of its kind.
+def _add(
+    found: Found, kind: ObservableType, value: str, role: ObservableRole, tainted: bool
+) -> str | None:
+    """Add the observable of a raw value; returns its canonical form, or None if it has none.
 
     Records are immutable, so equal ones can be one object; that also saves the canonical form.
     """
     if len(value) <= MAX_CACHED:
-        return _shared(kind, value, role, tainted)
-    return _shared.__wrapped__(kind, value, role, tainted)
+        entry = _shared(kind, value, role, tainted)
+    else:
+        entry = _shared.__wrapped__(kind, value, role, tainted)
+    if entry is None:
+        return None
+    key, observable = entry
+    if key not in found:
+        found[key] = observable
+    return key[1]
 
 
 @lru_cache(maxsize=32_768)
 def _shared(
     kind: ObservableType, value: str, role: ObservableRole, tainted: bool
-) -> Observable | None:
+) -> tuple[Key, Observable] | None:
     text = canonical(kind, value)
     if text is None and kind is ObservableType.DOMAIN and ip_address(value.strip()) is not None:
         kind, text = ObservableType.IP, canonical(ObservableType.IP, value)
     if text is None:
         return None
-    return Observable(type=kind, value=text, role=role, tainted=tainted)
+    return (kind, text), Observable(type=kind, value=text, role=role, tainted=tainted)
 
 
-def _host_of(url: str, role: ObservableRole) -> Observable | None:
+def _add_host(url: str, role: ObservableRole, found: Found) -> None:
     parts = split_url(url)
-    if parts is None:
-        return None
-    kind = ObservableType.IP if domain_name(parts[1]) is None else ObservableType.DOMAIN
-    return _observable(kind, parts[1], role, True)
+    if parts is not None:
+        kind = ObservableType.IP if domain_name(parts[1]) is None else ObservableType.DOMAIN
+        _add(found, kind, parts[1], role, True)

@@ -122,7 +122,9 @@ def _signed(weight: float) -> str:
 
 
 def _unchecked(gaps: Unchecked, sure: float) -> str:
-    checked = "Not checked: " + gaps.words if gaps.words else "Everything that applies could be checked"
+    checked = (
+        "Not checked: " + gaps.words if gaps.words else "Everything that applies could be checked"
+    )
     return f"{checked}; the confidence is {sure:.2f}."
 
 

@@ -107,19 +107,18 @@ def web(case: Case) -> Sequence[Evidence]:
             if shows(text):
                 statement = "The request for " + quoted(url, 80) + " " + what + "."
                 found.append(_web(case, key, statement, on="/url", value=url, technique=technique))
-    if agent:
-        if _short(agent) if len(agent) <= CACHED_LENGTH else _names_tool(agent):
-            statement = "The client calls itself " + quoted(agent, 60) + "."
-            found.append(
-                _web(
-                    case,
-                    "tool_agent",
-                    statement,
-                    on="/http/user_agent",
-                    value=agent,
-                    technique="T1595.002",
-                )
+    if agent and (_short(agent) if len(agent) <= CACHED_LENGTH else _names_tool(agent)):
+        statement = "The client calls itself " + quoted(agent, 60) + "."
+        found.append(
+            _web(
+                case,
+                "tool_agent",
+                statement,
+                on="/http/user_agent",
+                value=agent,
+                technique="T1595.002",
             )
+        )
     return found
 
 

@@ -25,7 +25,7 @@ class Coverage:
         self._cached = lru_cache(maxsize=4096)(self._sure)
 
     def confidence(self, case: Case) -> float:
-        """The share (0 to 1) of the applicable checks that were made, less a little for other gaps."""
+        """The share (0 to 1) of the applicable checks that were made, less for further gaps."""
         alert, gaps = case.alert, case.unchecked
         addressed = alert.source.ip is not None or alert.destination.ip is not None
         checks = (

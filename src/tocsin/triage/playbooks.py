@@ -66,10 +66,10 @@ class Playbooks:
     def __init__(self, weights: Weights, text: bytes | None = None) -> None:
         file = convert(text if text is not None else data_file(FILE), _File, FILE)
         _check(file, weights)
-        steps = {
-            code: _Step(code, action.entity, *action.title.split(BLANK), action.reason)
-            for code, action in file.actions.items()
-        }
+        steps: dict[str, _Step] = {}
+        for code, action in file.actions.items():
+            before, _, after = action.title.partition(BLANK)
+            steps[code] = _Step(code, action.entity, before, after, action.reason)
         self._attack = _steps(file.attack, steps)
         self._open = _steps(file.open, steps)
         self._harmless = _steps(file.harmless, steps)
