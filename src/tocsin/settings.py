@@ -105,7 +105,7 @@ class Settings(BaseSettings):
 
     # --- intelligence -----------------------------------------------------------------------
     indicator_refresh: float = Field(
-        5.0, gt=0, description="Seconds between looks for changed indicators."
+        0.2, gt=0, description="Seconds between looks for changed indicators."
     )
 
     # --- logs -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -151,5 +152,6 @@ def test_the_api_gives_the_whole_dossier(server: Server, sent: str) -> None:
     assert [fact["context_type"] for fact in dossier["context"]] == ["network", "asset", "user"]
     assert dossier["verdict"]["evidence"]
     assert ecs["source"]["ip"] == IP
-    assert ecs["@timestamp"].startswith("2026-03-04T13:30:00")
+    instant = datetime(2026, 3, 4, 13, 30, tzinfo=UTC)
+    assert datetime.fromisoformat(ecs["@timestamp"]) == instant
     assert ocsf["class_uid"] == 2004

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.params import Parameter, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from tocsin import metrics
@@ -17,7 +17,7 @@ from tocsin.errors import InputError, NotFoundError, PayloadError, Unavailable
 from tocsin.ingest import BodyKind, Item, Limits, read_body, unzip
 from tocsin.model import AlertStatus, Disposition, Dossier, KeyScope, Record, RiskLevel, Severity
 from tocsin.normalize import to_ecs, to_ocsf
-from tocsin.pipeline import STEPS
+from tocsin.pipeline import FIRST, STEPS
 from tocsin.ports import Accepted
 from tocsin.runner import ring
 from tocsin.store.queries import SORTS, AlertFilter, AlertPage
@@ -60,7 +60,7 @@ async def send_alerts(
     request: Request[Any, Any, Any],
     source: Annotated[
         str | None,
-        Parameter(description="Name of the source; detected from the payload if left out."),
+        QueryParameter(description="Name of the source; detected from the payload if left out."),
     ] = None,
 ) -> Response[bytes]:
     """Accept alerts; see the route's description."""
@@ -96,24 +96,24 @@ async def send_alerts(
 )
 async def list_alerts(
     request: Request[Any, Any, Any],
-    status: AlertStatus | None = None,
-    severity: Severity | None = None,
-    verdict: Disposition | None = None,
-    risk_level: RiskLevel | None = None,
-    min_risk: Annotated[float | None, Parameter(ge=0, le=100)] = None,
-    requires_human_review: bool | None = None,
-    source: str | None = None,
-    source_ip: str | None = None,
-    destination_ip: str | None = None,
-    host_name: str | None = None,
-    asset_id: str | None = None,
-    user_name: str | None = None,
-    rule_id: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    sort: str = "received_at",
-    limit: Annotated[int, Parameter(ge=1, le=500)] = 50,
-    cursor: str | None = None,
+    status: FromQuery[AlertStatus | None] = None,
+    severity: FromQuery[Severity | None] = None,
+    verdict: FromQuery[Disposition | None] = None,
+    risk_level: FromQuery[RiskLevel | None] = None,
+    min_risk: Annotated[float | None, QueryParameter(ge=0, le=100)] = None,
+    requires_human_review: FromQuery[bool | None] = None,
+    source: FromQuery[str | None] = None,
+    source_ip: FromQuery[str | None] = None,
+    destination_ip: FromQuery[str | None] = None,
+    host_name: FromQuery[str | None] = None,
+    asset_id: FromQuery[str | None] = None,
+    user_name: FromQuery[str | None] = None,
+    rule_id: FromQuery[str | None] = None,
+    since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
+    sort: FromQuery[str] = "received_at",
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
+    cursor: FromQuery[str | None] = None,
 ) -> AlertPage:
     """A page of alerts."""
     system: System = request.app.state.system
@@ -151,7 +151,7 @@ async def list_alerts(
 )
 async def read_alert(
     request: Request[Any, Any, Any],
-    alert_id: str,
+    alert_id: FromPath[str],
     export: Annotated[str, QueryParameter(name="format")] = "dossier",
 ) -> Response[bytes]:
     """One dossier."""
@@ -172,12 +172,12 @@ async def read_alert(
     status_code=HTTP_200_OK,
     summary="Try a parked alert again",
 )
-async def retry_alert(request: Request[Any, Any, Any], alert_id: str) -> dict[str, str]:
+async def retry_alert(request: Request[Any, Any, Any], alert_id: FromPath[str]) -> dict[str, str]:
     """Give a parked alert its attempts back and ring for it."""
     system: System = request.app.state.system
     if not await system.store.dossiers.unpark(alert_id):
         raise NotFoundError(f"there is no parked alert {alert_id}")
-    await ring(system.bus, system.steps[0].takes, [alert_id])
+    await ring(system.bus, FIRST.takes, [alert_id])  # a later step hears of it from the sweeper
     return {"alert_id": alert_id, "status": AlertStatus.RECEIVED.value}
 
 

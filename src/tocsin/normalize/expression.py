@@ -6,7 +6,7 @@ An expression is a table in TOML; it is checked and turned into one function whe
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tocsin.errors import DecodeError, SourceError
@@ -24,12 +24,14 @@ class Expression:
     """A compiled expression: its function, and the paths without any of which it gives None.
 
     `needs` is None when it can give a value without any path (it has a default). `path` is set
-    when the expression is nothing but that path.
+    when the expression is nothing but that path, `only` when there is no other path that its
+    value depends on.
     """
 
     pick: Pick
     needs: frozenset[str] | None
     path: str | None = None
+    only: str | None = None
 
 
 def compile_expression(spec: Any, where: str, used: set[str]) -> Expression:
@@ -60,8 +62,16 @@ def compile_alternatives(spec: Any, where: str, used: set[str]) -> tuple[Express
     if isinstance(spec, dict) and set(spec) == {"first"}:
         spec = spec["first"]
     if isinstance(spec, list):
-        return _all(spec, where, used)
-    return (compile_expression(spec, where, used),)
+        return tuple(_compile_alternative(part, where, used) for part in _parts(spec, where))
+    return (_compile_alternative(spec, where, used),)
+
+
+def _compile_alternative(spec: Any, where: str, used: set[str]) -> Expression:
+    """Compile an expression that stands for itself, and see what it depends on."""
+    read: set[str] = set()
+    expression = compile_expression(spec, where, read)
+    used |= read
+    return replace(expression, only=read.pop()) if len(read) == 1 else expression
 
 
 def _compile_table(spec: dict[str, Any], where: str, used: set[str]) -> Expression:
@@ -101,9 +111,13 @@ def _compile_source(spec: dict[str, Any], where: str, used: set[str]) -> Express
 
 
 def _all(specs: Any, where: str, used: set[str]) -> tuple[Expression, ...]:
+    return tuple(compile_expression(spec, where, used) for spec in _parts(specs, where))
+
+
+def _parts(specs: Any, where: str) -> list[Any]:
     if not isinstance(specs, list) or not specs:
         raise SourceError(f"{where}: needs a list that is not empty")
-    return tuple(compile_expression(spec, where, used) for spec in specs)
+    return specs
 
 
 def _nothing(_document: Any) -> None:

@@ -48,6 +48,14 @@ _COUNTS = (
     *("process.pid", "process.parent.pid"),
 )
 
+# Fields whose values come again and again: what one was read as is worth remembering.
+REPEATED = frozenset(
+    {*_NAMES, *_DOMAINS, *_ADDRESSES, "title", "event.severity", "event.outcome", "tags"}
+    | {"source.mac", "destination.mac", "file.hash.md5", "file.hash.sha1", "file.hash.sha256"}
+    | {"threat.tactics", "threat.techniques", "network.transport", "network.protocol"}
+    | {"http.user_agent"}
+) - {"event.id", "email.message_id"}
+
 CASTS: Mapping[str, Cast] = MappingProxyType(
     {name: text_cast(name, NAME) for name in _NAMES}
     | {name: text_cast(name, LONG) for name in _TEXTS}

@@ -5,7 +5,7 @@ from typing import Any
 
 from tocsin.errors import DecodeError
 from tocsin.normalize.cast import cast_time
-from tocsin.normalize.plan import Plan
+from tocsin.normalize.plan import Plan, remember
 from tocsin.normalize.times import iso_time, parse_time
 
 TIME = "event.time"
@@ -43,12 +43,21 @@ def map_fields(plan: Plan, document: dict[str, Any], draft: Draft) -> None:
     """Fill the draft: for each field the first alternative that gives a usable value."""
     found, notes = draft.found, draft.notes
     lines, nodes = plan.lines(document)
-    for name, choices, cast in lines:
+    for name, choices, (cast, memory, place, member) in lines:
+        if memory is not None:
+            raw = nodes[place][member]
+            if type(raw) is str or type(raw) is int:
+                value = memory.get(raw)
+                if value is not None:
+                    found[name] = value
+                    continue
         failure: str | None = None
-        for node, key, pick in choices:
+        noted = len(notes)
+        for choice in choices:
+            node, key, pick = choice
             try:
                 value = nodes[node][key] if pick is None else pick(document)
-                if value is None:
+                if value is None or value == "":
                     continue
                 value = cast(value, notes)
                 if value is None:
@@ -59,6 +68,8 @@ def map_fields(plan: Plan, document: dict[str, Any], draft: Draft) -> None:
                 failure = str(error)
                 continue
             found[name] = value
+            if memory is not None and choice is choices[0] and len(notes) == noted:
+                remember(memory, raw, value)
             break
         else:
             if failure is not None:

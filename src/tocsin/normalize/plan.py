@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 from tocsin.normalize.cast import Cast
 from tocsin.normalize.expression import Expression
+from tocsin.normalize.fields import REPEATED
 from tocsin.normalize.path import EACH, ROOT, Pick
 
 MAX_TURNS = 4096
 MAX_SHAPE = 4096  # characters of keys; larger shapes are worked out anew each time
+MAX_MEMORY = 1024
+MAX_REMEMBERED = 128
 _EMPTY: dict[str, Any] = {}
 
 
@@ -24,6 +27,19 @@ class FieldPlan(NamedTuple):
     cast: Cast
 
 
+# What values of one field were read as, by the raw value.
+Memory = dict[str | int, Any]
+
+
+class Reading(NamedTuple):
+    """The cast for a field, and the memory for its first alternative, which reads this member."""
+
+    cast: Cast
+    memory: Memory | None = None
+    node: int = 0
+    key: str = ""
+
+
 class Choice(NamedTuple):
     """One alternative for one shape: a key of an object, or else a function of the document."""
 
@@ -32,7 +48,7 @@ class Choice(NamedTuple):
     pick: Pick | None
 
 
-Line = tuple[str, tuple[Choice, ...], Cast]
+Line = tuple[str, tuple[Choice, ...], Reading]
 Place = tuple[tuple[str, ...], str]
 Keys = tuple[str, ...]
 
@@ -61,6 +77,7 @@ class Plan:
     def __init__(self, fields: tuple[FieldPlan, ...]) -> None:
         self.fields = fields
         self._containers = _containers(fields)
+        self._memories: dict[tuple[str, Expression], Memory] = {}
         self._forget()
 
     def lines(self, document: dict[str, Any]) -> tuple[tuple[Line, ...], list[dict[str, Any]]]:
@@ -109,7 +126,10 @@ class Plan:
         lines: list[Line] = []
         for field in self.fields:
             choices = []
+            reading = Reading(field.cast)
             for expression in field.alternatives:
+                if not choices:
+                    reading = self._reading(field, expression, there)
                 if expression.needs is None:
                     choices.append(Choice(0, "", expression.pick))
                     continue
@@ -122,18 +142,40 @@ class Plan:
                 else:
                     choices.append(Choice(0, "", expression.pick))
             if choices:
-                lines.append((field.name, tuple(choices), field.cast))
+                lines.append((field.name, tuple(choices), reading))
         return tuple(lines)
+
+    def _reading(
+        self, field: FieldPlan, expression: Expression, there: dict[Keys, tuple[int, frozenset[str]]]
+    ) -> Reading:
+        """How to read a field by its first alternative, when the objects of a shape are there."""
+        only = expression.only
+        if only is None or not _is_plain(only) or field.name not in REPEATED:
+            return Reading(field.cast)
+        path, key = place_of(only)
+        node, keys = there.get(path, (0, frozenset[str]()))
+        if key not in keys:
+            return Reading(field.cast)
+        memory = self._memories.setdefault((field.name, expression), {})
+        return Reading(field.cast, memory, node, key)
 
     def _lines_for_lists(self) -> tuple[Line, ...]:
         return tuple(
             (
                 field.name,
                 tuple(Choice(0, "", expression.pick) for expression in field.alternatives),
-                field.cast,
+                Reading(field.cast),
             )
             for field in self.fields
         )
+
+
+def remember(memory: Memory, raw: Any, value: Any) -> None:
+    """Keep what a short text or a number was read as, for as many as the memory may hold."""
+    if (type(raw) is str and len(raw) <= MAX_REMEMBERED) or type(raw) is int:
+        if len(memory) >= MAX_MEMORY:
+            memory.clear()
+        memory[raw] = value
 
 
 def place_of(path: str) -> Place:
