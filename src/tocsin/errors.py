@@ -7,6 +7,7 @@ TocsinError
 │   ├── SourceError          a source's TOML file says something impossible
 │   ├── DecodeError          a field's text does not have the format its decoder reads
 │   └── ImportRowError       one row of an imported file cannot be used
+├── DataQualityError         a record holds what no database may take
 ├── ConflictError            the same id was used for something else before
 ├── NotFoundError            there is no such alert, key, file …
 └── Unavailable              try again later
@@ -74,6 +75,19 @@ class ImportRowError(InputError):
     def __init__(self, row: int, message: str) -> None:
         super().__init__(f"row {row}: {message}")
         self.row = row
+
+
+class DataQualityError(TocsinError):
+    """A record holds what no database may take; `rule` is one of a small set.
+
+    Rules: `nul`, `not_unicode`, `out_of_range`, `too_long`.
+    """
+
+    reason = "data_quality"
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(f"{rule}: {message}")
+        self.rule = rule
 
 
 class ConflictError(TocsinError):

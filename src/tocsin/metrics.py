@@ -46,6 +46,12 @@ PARKED = Counter(
     ["step"],
     registry=registry,
 )
+REFUSED_ROWS = Counter(
+    "tocsin_refused_records_total",
+    "Records that were not written because a constraint would have refused them, by reason.",
+    ["reason"],
+    registry=registry,
+)
 STORE_RETRIES = Counter(
     "tocsin_store_retries_total",
     "Database operations that had to be tried again, by operation.",

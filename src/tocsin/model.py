@@ -7,6 +7,7 @@ gives. Nothing in here knows a database, a queue or a server.
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -180,6 +181,11 @@ class RemediationStatus(StrEnum):
     FAILED = "failed"
 
 
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Score = Annotated[float, msgspec.Meta(ge=0, le=100)]
+Address = Annotated[str, msgspec.Meta(max_length=45)]
+
 # --------------------------------------------------------------------------------------------
 # The alert: ECS groups
 # --------------------------------------------------------------------------------------------
@@ -225,8 +231,8 @@ class Threat(Record, frozen=True, kw_only=True):
 class Endpoint(Record, frozen=True, kw_only=True):
     """ECS `source.*` or `destination.*`."""
 
-    ip: str | None = None
-    port: int | None = None
+    ip: Address | None = None
+    port: Port | None = None
     domain: str | None = None
     mac: str | None = None
     bytes: int | None = None
@@ -474,7 +480,7 @@ class Fact(Record, frozen=True, kw_only=True):
     context_type: ContextType
     data: NetworkContext | AssetContext | UserContext
     source: str
-    confidence: float
+    confidence: Share
 
 
 class Gap(Record, frozen=True, kw_only=True):
@@ -498,7 +504,7 @@ class Indicator(Record, frozen=True, kw_only=True):
     value: str
     source: str
     threat_level: ThreatLevel = ThreatLevel.HIGH
-    confidence: float = 0.7
+    confidence: Share = 0.7
     tlp: Tlp = Tlp.AMBER
     tags: tuple[str, ...] = ()
     description: str | None = None
@@ -517,7 +523,7 @@ class Sighting(Record, frozen=True, kw_only=True):
     value: str
     role: ObservableRole
     threat_level: ThreatLevel = ThreatLevel.UNKNOWN
-    confidence: float = 0.0
+    confidence: Share = 0.0
     sources: tuple[str, ...] = ()
     matched: str | None = None
     tags: tuple[str, ...] = ()
@@ -564,11 +570,11 @@ class Verdict(Record, frozen=True, kw_only=True):
     """What triage says of an alert. `risk_score` = 100 × probability × impact."""
 
     verdict: Disposition
-    probability: float  # of true_positive, 0–1
-    impact: float  # 0–1
-    risk_score: float  # 0–100
+    probability: Share  # of true_positive
+    impact: Share
+    risk_score: Score
     risk_level: RiskLevel
-    confidence: float  # 0–1, from how much of the evidence could be looked at
+    confidence: Share  # from how much of the evidence could be looked at
     requires_human_review: bool
     analysis: str
     evidence: tuple[Evidence, ...] = ()

@@ -19,12 +19,13 @@ from typing import TypeVar
 import stamina
 
 from tocsin import logs, metrics
-from tocsin.errors import BusUnavailable, Unavailable
+from tocsin.errors import BusUnavailable, DataQualityError, Unavailable
 from tocsin.model import Dossier
 from tocsin.pipeline import filled_before, step_after
 from tocsin.ports import Bus, Resources, Step, Work
 from tocsin.settings import Settings
 from tocsin.store.dossiers import DossierStore, Failure
+from tocsin.store.quality import violation
 
 T = TypeVar("T")
 ENVELOPE_IDS = 200
@@ -149,6 +150,7 @@ class Worker:
         return done
 
     async def _save(self, done: list[Dossier], batch: Batch) -> list[str]:
+        done = self._sift(done, batch)
         if not done:
             return []
         following = None if self._next is None else self._next.name
@@ -159,7 +161,12 @@ class Worker:
             )
         except Exception as error:  # noqa: BLE001  # the edge: whatever it is, one alert has it
             if len(done) == 1:
-                batch.failures.append(Failure(done[0].alert_id, "save", describe(error)))
+                final = isinstance(error, DataQualityError)
+                if isinstance(error, DataQualityError):
+                    metrics.REFUSED_ROWS.labels(error.rule).inc()
+                batch.failures.append(
+                    Failure(done[0].alert_id, "save", describe(error), final=final)
+                )
                 log.warning("save.failed", alert_id=done[0].alert_id, error=describe(error))
                 return []
             middle = len(done) // 2
@@ -167,6 +174,19 @@ class Worker:
             return first + await self._save(done[middle:], batch)
         _count(done, saved)
         return saved
+
+    def _sift(self, done: list[Dossier], batch: Batch) -> list[Dossier]:
+        """Those that no constraint will refuse; the others are parked with the reason."""
+        good = []
+        for dossier in done:
+            found = violation(dossier, self._fills)
+            if found is None:
+                good.append(dossier)
+                continue
+            metrics.REFUSED_ROWS.labels(found.partition(":")[0]).inc()
+            log.warning("quality.refused", alert_id=dossier.alert_id, error=found)
+            batch.failures.append(Failure(dossier.alert_id, "save", found, final=True))
+        return good
 
     async def _fail(self, failures: Sequence[Failure]) -> None:
         parked = await patiently(

@@ -5,19 +5,20 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tocsin.app import Store, open_store
 from tocsin.bus.memory import MemoryBus
 from tocsin.errors import StoreUnavailable
 from tocsin.ingest import BodyKind, Gate, Limits, read_body
-from tocsin.model import AlertStatus, Dossier
+from tocsin.model import AlertStatus, Dossier, Endpoint
 from tocsin.pipeline import FIRST, STEPS
 from tocsin.ports import Accepted, Resources, Step, Work
 from tocsin.runner import Sweeper, Worker
@@ -219,3 +220,60 @@ def test_any_order_and_repetition_of_deliveries_gives_each_alert_one_verdict(
             assert counts.in_flight == 10 - len(rung)
 
     asyncio.run(deliver())
+
+
+def spoiled(step: Step, spoil: Callable[[Dossier], Dossier], victims: set[str]) -> Step:
+    """The real step, but what it gives for some alerts could never be stored."""
+
+    def build(given: Resources) -> Work:
+        work = step.work(given)
+
+        async def spoils(batch: Sequence[Dossier]) -> list[Dossier]:
+            return [spoil(d) if d.alert_id in victims else d for d in await work(batch)]
+
+        return spoils
+
+    return replace(step, work=build)
+
+
+def with_port(dossier: Dossier) -> Dossier:
+    assert dossier.alert is not None
+    alert = structs.replace(dossier.alert, source=Endpoint(port=70_000))
+    return structs.replace(dossier, alert=alert)
+
+
+def with_title(title: str) -> Callable[[Dossier], Dossier]:
+    def spoil(dossier: Dossier) -> Dossier:
+        assert dossier.alert is not None
+        return structs.replace(dossier, alert=structs.replace(dossier.alert, title=title))
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (with_port, "out_of_range: alert.source.port"),
+        (with_title("a\0b"), "nul"),
+        (with_title("a\udcffb"), "not_unicode"),
+    ],
+)
+async def test_what_a_constraint_would_refuse_is_parked_at_once_with_the_reason(
+    store: Store, settings: Settings, spoil: Callable[[Dossier], Dossier], reason: str
+) -> None:
+    answers = await accept(store, settings, [{"title": f"a {n}"} for n in range(20)])
+    ids = [answer.alert_id for answer in answers]
+    steps = [spoiled(FIRST, spoil, {ids[3]}), *STEPS[1:]]
+    worker = Worker(steps, resources(store, settings), store.dossiers, MemoryBus(), settings)
+    await worker.process(ids)
+    assert await verdicts(store, ids) == set(ids) - {ids[3]}
+    page = await store.queries.page(AlertFilter(status=AlertStatus.PARKED))
+    assert [alert.alert_id for alert in page.alerts] == [ids[3]]
+    assert reason in (page.alerts[0].error or "")
+
+
+async def test_text_that_only_looks_like_a_nul_is_stored(store: Store, settings: Settings) -> None:
+    (answer,) = await accept(store, settings, [{"title": "literally \\u0000 in the title"}])
+    worker = Worker(STEPS, resources(store, settings), store.dossiers, MemoryBus(), settings)
+    await worker.process([answer.alert_id])
+    assert await verdicts(store, [answer.alert_id]) == {answer.alert_id}

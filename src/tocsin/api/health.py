@@ -46,8 +46,11 @@ async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     try:
         counts = await system.store.balance.counts()
         waits = await system.store.balance.waits()
-    except TocsinError:
+    except TocsinError:  # no figures are better than old ones
         counts, waits = None, {}
+        metrics.BALANCE.clear()
+        metrics.WAITING.clear()
+        metrics.OLDEST.clear()
     if counts is not None:
         for state in ("received", "triaged", "folded", "parked", "in_flight"):
             metrics.BALANCE.labels(state).set(getattr(counts, state))

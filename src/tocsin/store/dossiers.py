@@ -30,11 +30,12 @@ WRITERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One alert that a step could not work on."""
+    """One alert that a step could not work on; `final` ones are parked without another try."""
 
     alert_id: str
     step: str
     error: str
+    final: bool = False
 
 
 class DossierStore:
@@ -275,7 +276,7 @@ class DossierStore:
             if tried is None:
                 continue
             attempts, now = tried + 1, time.time()
-            last = attempts >= max_attempts
+            last = failure.final or attempts >= max_attempts
             connection.execute(
                 sa.update(alert_work)
                 .where(held)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tocsin.errors import DataQualityError
 from tocsin.model import (
     Action,
     Alert,
@@ -31,6 +32,7 @@ from tocsin.store.bulk import Row
 IOC_LIMIT = 1024
 PREVALENCE_LIMIT = 256
 EMPTY = "[]"
+NUL = b"\\u0000"  # as JSON writes it; a text may also hold these six characters
 
 encoder = msgspec.json.Encoder()
 _alerts = msgspec.json.Decoder(Alert)
@@ -72,8 +74,26 @@ ALERT_COLUMNS = (
 
 
 def text(value: Any) -> str:
-    """A record as JSON text."""
-    return encoder.encode(value).decode()
+    """A record as JSON text.
+
+    Raises:
+        DataQualityError: a text in it has a NUL or a lone surrogate, which no database takes.
+    """
+    try:
+        encoded = encoder.encode(value)
+    except UnicodeEncodeError as error:
+        raise DataQualityError("not_unicode", "a text holds a lone surrogate") from error
+    if NUL in encoded and _holds_nul(msgspec.to_builtins(value)):
+        raise DataQualityError("nul", "a text holds the character NUL")
+    return encoded.decode()
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(member) for member in value.values())
+    return isinstance(value, list | tuple) and any(_holds_nul(member) for member in value)
 
 
 def ioc_key(value: str) -> str:

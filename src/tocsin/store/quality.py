@@ -1,0 +1,133 @@
+"""What would violate a constraint is found before a batch is written, by the records' own types.
+
+The checks are compiled from the annotations in `model.py`: intervals of numbers and lengths of texts.
+That a text can be stored at all (no NUL, which PostgreSQL refuses, and no lone surrogates, which
+UTF-8 does not have) is found where `rows.py` writes it as JSON, which costs next to nothing there.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+from msgspec import inspect
+
+from tocsin.model import Dossier
+
+Check = Callable[[Any], str | None]
+FIELDS = ("alert", "context", "intel", "verdict")
+
+
+def violation(dossier: Dossier, filled: Sequence[str]) -> str | None:
+    """What is wrong with the fields that are about to be written; None when all is well.
+
+    The answer is a bounded reason, a colon and the field, e.g. `out_of_range: alert.source.port`.
+    """
+    checks = _checks()
+    for name in filled:
+        found = checks[name](getattr(dossier, name))
+        if found is not None:
+            reason, _, field = found.partition(":")
+            return f"{reason}: {name}{field}"
+    return None
+
+
+@cache
+def _checks() -> dict[str, Check]:
+    info = inspect.type_info(Dossier)
+    assert isinstance(info, inspect.StructType)
+    types = {field.encode_name: field.type for field in info.fields}
+    return {name: _compile(types[name]) or _nothing for name in FIELDS}
+
+
+def _compile(kind: inspect.Type) -> Check | None:
+    """The check of a type; None where every value will do."""
+    if isinstance(kind, inspect.Metadata):
+        return _compile(kind.type)
+    if isinstance(kind, inspect.StrType):
+        return _text(kind.max_length)
+    if isinstance(kind, inspect.IntType | inspect.FloatType):
+        return _number(kind.ge, kind.le)
+    if isinstance(kind, inspect.StructType):
+        return _struct(kind)
+    if isinstance(kind, inspect.VarTupleType):
+        return _items(_compile(kind.item_type))
+    if isinstance(kind, inspect.UnionType):
+        return _union(kind)
+    return None
+
+
+def _text(longest: int | None) -> Check | None:
+    if longest is None:
+        return None
+
+    def check(value: Any) -> str | None:
+        return "too_long:" if len(value) > longest else None
+
+    return check
+
+
+def _number(low: float | None, high: float | None) -> Check | None:
+    if low is None and high is None:
+        return None
+    least = -math.inf if low is None else low
+    most = math.inf if high is None else high
+
+    def check(value: Any) -> str | None:
+        return None if least <= value <= most else "out_of_range:"
+
+    return check
+
+
+def _struct(kind: inspect.StructType) -> Check | None:
+    fields = [
+        (field.name, attrgetter(field.name), inner)
+        for field in kind.fields
+        if (inner := _compile(field.type)) is not None
+    ]
+
+    def check(value: Any) -> str | None:
+        for name, get, test in fields:
+            member = get(value)
+            if member is not None and (found := test(member)) is not None:
+                reason, _, rest = found.partition(":")
+                return f"{reason}:.{name}{rest}"
+        return None
+
+    return check if fields else None
+
+
+def _items(test: Check | None) -> Check | None:
+    if test is None:
+        return None
+
+    def check(values: Any) -> str | None:
+        for place, value in enumerate(values):
+            if (found := test(value)) is not None:
+                reason, _, rest = found.partition(":")
+                return f"{reason}:.{place}{rest}"
+        return None
+
+    return check
+
+
+def _union(kind: inspect.UnionType) -> Check | None:
+    """Optional values, and the three kinds of context data told apart by their class."""
+    records = [member for member in kind.types if isinstance(member, inspect.StructType)]
+    plain = [m for m in kind.types if not isinstance(m, inspect.StructType | inspect.NoneType)]
+    if not records:
+        return _compile(plain[0])
+    tests = {m.cls: test for m in records if (test := _compile(m)) is not None}
+    if not tests:
+        return None
+
+    def check(value: Any) -> str | None:
+        test = tests.get(type(value))
+        return None if test is None else test(value)
+
+    return check
+
+
+def _nothing(_: Any) -> str | None:
+    return None
