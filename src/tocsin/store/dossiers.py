@@ -75,11 +75,7 @@ class DossierStore:
     def _place(self, connection: Connection, new: Sequence[NewAlert]) -> list[Accepted | None]:
         """Store what is new; None for alerts whose key belongs to other content."""
         first = {alert.key: alert for alert in reversed(new)}
-        inserted = set(
-            statements.insert_keys(
-                connection, [(a.key, a.alert_id, a.digest) for a in first.values()]
-            )
-        )
+        inserted = self._claim_keys(connection, first)
         taken = self._taken(connection, [first[key] for key in inserted])
         fresh = [a for a in new if first[a.key] is a and a.key in inserted and a.key not in taken]
         now = time.time()
@@ -101,6 +97,15 @@ class DossierStore:
         mine = {id(alert) for alert in fresh}
         return [_answer(alert, stored.get(alert.key), id(alert) in mine) for alert in new]
 
+    def _claim_keys(self, connection: Connection, first: dict[bytes, NewAlert]) -> set[bytes]:
+        """Write the keys that are not stored yet; gives those."""
+        known = reading.known_keys(connection, list(first)) if self._database.sqlite else set()
+        new = [(a.key, a.alert_id, a.digest) for a in first.values() if a.key not in known]
+        if self._database.sqlite:  # nobody else writes before this transaction ends
+            statements.insert_keys(connection, new)
+            return first.keys() - known
+        return set(statements.insert_new_keys(connection, new))
+
     def _taken(self, connection: Connection, fresh: Sequence[NewAlert]) -> set[bytes]:
         """Keys of alerts whose chosen id is one that Tocsin gave to another alert."""
         chosen = {a.alert_id: a.key for a in fresh if a.alert_id != a.fallback_id}
@@ -117,19 +122,19 @@ class DossierStore:
 
     # --- working ----------------------------------------------------------------------------------
 
-    async def claim(self, step: str, ids: Sequence[str], lease: float) -> dict[str, int]:
+    async def claim(self, step: str, ids: Sequence[str], lease: float) -> set[str]:
         """Lease the work rows that wait for `step` and nobody holds.
 
         Args:
             step: the step's name.
-            ids: at most 500 alert ids.
+            ids: at most a batch of alert ids, each once.
             lease: seconds until the sweeper may give the work to somebody else.
 
         Returns:
-            The claimed ids with their attempts so far.
+            The ids that this owner holds now.
         """
 
-        def change(connection: Connection) -> dict[str, int]:
+        def change(connection: Connection) -> set[str]:
             mark = mark_of(connection)
             now = time.time()
             free = (
@@ -141,12 +146,13 @@ class DossierStore:
                     f"alert_id IN (SELECT alert_id FROM alert_work WHERE {free} "
                     "FOR UPDATE SKIP LOCKED)"
                 )
-            result = connection.exec_driver_sql(
-                f"UPDATE alert_work SET lease_owner = {mark}, lease_until = {mark} "
-                f"WHERE {free} RETURNING alert_id, attempts",
+            changed = connection.exec_driver_sql(
+                f"UPDATE alert_work SET lease_owner = {mark}, lease_until = {mark} WHERE {free}",
                 (self._owner, now + lease, *ids, step, now, now),
-            )
-            return {row[0]: row[1] for row in result}
+            ).rowcount
+            if changed in (0, len(ids)):
+                return set(ids) if changed else set()
+            return reading.waiting_ids(connection, ids, step, self._owner, lock=False)
 
         return await self._database.write(change, durable=False)
 
@@ -212,20 +218,13 @@ class DossierStore:
         self, connection: Connection, step: str, done: Sequence[Dossier], next_step: str | None
     ) -> set[str]:
         ids = [dossier.alert_id for dossier in done]
-        mark = mark_of(connection)
-        where = f"alert_id IN {marks(len(ids), mark)} AND step = {mark} AND lease_owner = {mark}"
-        parameters = (*ids, step, self._owner)
+        ours = reading.waiting_ids(connection, ids, step, self._owner, lock=True)
         if next_step is None:
-            result = connection.exec_driver_sql(
-                f"DELETE FROM alert_work WHERE {where} RETURNING alert_id", parameters
+            mark = mark_of(connection)
+            connection.exec_driver_sql(
+                f"DELETE FROM alert_work WHERE alert_id IN {marks(len(ours), mark)}", tuple(ours)
             )
-            return {row[0] for row in result}
-        result = connection.exec_driver_sql(
-            f"SELECT alert_id FROM alert_work WHERE {where}"
-            + ("" if self._database.sqlite else " FOR UPDATE"),
-            parameters,
-        )
-        ours = {row[0] for row in result}
+            return ours
         now = time.time()
         statements.update_work(
             connection,

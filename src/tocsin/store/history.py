@@ -11,6 +11,7 @@ from tocsin.model import Prevalence
 from tocsin.ports import EntityKey
 from tocsin.store.bulk import BulkInsert, mark_of, values
 from tocsin.store.database import Database
+from tocsin.store.fetch import fetch
 from tocsin.store.tables import prevalence
 
 WEEK_DAYS = 7
@@ -76,12 +77,13 @@ def _counts(
         part = keys[start : start + SIZES[-1]]
         size = next(size for size in SIZES if size >= len(part))
         padded = chain(part, [NO_KEY] * (size - len(part)))
-        result = connection.exec_driver_sql(
-            _statement(size, mark), (today, week, *chain.from_iterable(padded), month, today)
+        rows = fetch(
+            connection,
+            ("kind", "value", "day", "week", "month"),
+            _statement(size, mark),
+            (today, week, *chain.from_iterable(padded), month, today),
         )
-        found.extend(
-            [(kind, value, int(d), int(w), int(m)) for kind, value, d, w, m in result.all()]
-        )
+        found.extend([(kind, value, int(d), int(w), int(m)) for kind, value, d, w, m in rows])
     return found
 
 
@@ -90,9 +92,9 @@ def _statement(keys: int, mark: str) -> str:
     """One search of the primary key per wanted key; both databases name VALUES' columns alike."""
     return (
         "SELECT p.kind, p.value, "
-        f"SUM(CASE WHEN p.day = {mark} THEN p.count ELSE 0 END), "
-        f"SUM(CASE WHEN p.day >= {mark} THEN p.count ELSE 0 END), "
-        "SUM(p.count) "
+        f"SUM(CASE WHEN p.day = {mark} THEN p.count ELSE 0 END) AS day, "
+        f"SUM(CASE WHEN p.day >= {mark} THEN p.count ELSE 0 END) AS week, "
+        "SUM(p.count) AS month "
         f"FROM (VALUES {values(keys, 2, mark)}) AS v "
         "JOIN prevalence p ON p.kind = v.column1 AND p.value = v.column2 "
         f"WHERE p.day BETWEEN {mark} AND {mark} GROUP BY p.kind, p.value"

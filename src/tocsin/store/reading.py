@@ -10,7 +10,8 @@ from sqlalchemy.engine import Connection
 from tocsin.model import Dossier
 from tocsin.store import rows
 from tocsin.store.bulk import IN_LIMIT, mark_of, marks
-from tocsin.store.tables import alert_context, alert_keys, alerts, threat_intel, triage_results
+from tocsin.store.fetch import fetch
+from tocsin.store.tables import alert_context, alert_keys, alerts, triage_results
 
 
 def load(connection: Connection, ids: Sequence[str], filled: Sequence[str]) -> list[Dossier]:
@@ -26,19 +27,22 @@ def _load(connection: Connection, ids: Sequence[str], filled: set[str]) -> list[
     mark = mark_of(connection)
     some = marks(len(ids), mark)
     parameters = tuple(ids)
-    stored = connection.exec_driver_sql(
-        "SELECT a.alert_id, a.received_at, a.raw_data, a.source, a.normalized, w.gaps "
+    stored = fetch(
+        connection,
+        ("alert_id", "received_at", "raw_data", "source", "normalized", "gaps"),
+        "SELECT a.alert_id, a.received_at, a.raw_data, a.source, "
+        f"{'a.normalized' if 'alert' in filled else 'NULL'} AS normalized, w.gaps "
         "FROM alerts a LEFT JOIN alert_work w ON w.alert_id = a.alert_id "
         f"WHERE a.alert_id IN {some}",
         parameters,
-    ).all()
+    )
     dossiers = [
         Dossier(
             alert_id=row[0],
             received_at=_instant(row[1]),
             payload=row[2],
             source=row[3],
-            alert=rows.alert_of(row[4]) if "alert" in filled else None,
+            alert=rows.alert_of(row[4]),
             gaps=rows.gaps_of(row[5]),
         )
         for row in stored
@@ -90,10 +94,40 @@ def _intel(connection: Connection, dossiers: Sequence[Dossier]) -> dict[tuple[st
     )
     known: dict[tuple[str, str], str] = {}
     for start in range(0, len(values), IN_LIMIT):
-        query = sa.select(threat_intel.c.ioc, threat_intel.c.ioc_type, threat_intel.c.raw_data)
-        part = query.where(threat_intel.c.ioc.in_(values[start : start + IN_LIMIT]))
-        known.update({(row[0], row[1]): row[2] for row in connection.execute(part)})
+        part = values[start : start + IN_LIMIT]
+        found = fetch(
+            connection,
+            ("ioc", "ioc_type", "raw_data"),
+            "SELECT ioc, ioc_type, raw_data FROM threat_intel "
+            f"WHERE ioc IN {marks(len(part), mark_of(connection))}",
+            part,
+        )
+        known.update({(ioc, kind): stored for ioc, kind, stored in found})
     return known
+
+
+def waiting_ids(
+    connection: Connection, ids: Sequence[str], step: str, owner: str, *, lock: bool
+) -> set[str]:
+    """Those of these alerts that wait for `step` under the lease of `owner`.
+
+    Args:
+        connection: of either database.
+        ids: at most a batch of alert ids.
+        step: the step's name.
+        owner: who must hold the lease.
+        lock: whether the rows must stay so until the transaction ends.
+    """
+    mark = mark_of(connection)
+    hold = " FOR UPDATE" if lock and connection.dialect.name == "postgresql" else ""
+    found = fetch(
+        connection,
+        ("alert_id",),
+        f"SELECT alert_id FROM alert_work WHERE alert_id IN {marks(len(ids), mark)} "
+        f"AND step = {mark} AND lease_owner = {mark}{hold}",
+        (*ids, step, owner),
+    )
+    return {row[0] for row in found}
 
 
 def _instant(value: Any) -> datetime:
@@ -117,4 +151,20 @@ def existing(connection: Connection, ids: Sequence[str]) -> list[str]:
         part = ids[start : start + IN_LIMIT]
         query = sa.select(alerts.c.alert_id).where(alerts.c.alert_id.in_(part))
         found.extend(connection.execute(query).scalars())
+    return found
+
+
+def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
+    """Those of these keys that are stored."""
+    found: set[bytes] = set()
+    for start in range(0, len(keys), IN_LIMIT):
+        part = keys[start : start + IN_LIMIT]
+        rows_ = fetch(
+            connection,
+            ("key",),
+            "SELECT hex(key) AS key FROM alert_keys "
+            f"WHERE key IN {marks(len(part), mark_of(connection))}",
+            part,
+        )
+        found.update(bytes.fromhex(row[0]) for row in rows_)
     return found

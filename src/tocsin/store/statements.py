@@ -12,7 +12,10 @@ from tocsin.store.tables import (
     triage_results,
 )
 
-insert_keys = BulkInsert(alert_keys, ("key", "alert_id", "digest"), key=("key",), returning="key")
+insert_keys = BulkInsert(alert_keys, ("key", "alert_id", "digest"), key=("key",))
+insert_new_keys = BulkInsert(
+    alert_keys, ("key", "alert_id", "digest"), key=("key",), returning="key"
+)
 insert_alerts = BulkInsert(
     alerts, ("alert_id", "received_at", "source", "status", "raw_data"), key=("alert_id",)
 )
