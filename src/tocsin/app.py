@@ -29,6 +29,7 @@ from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
 from tocsin.store.queries import QueryStore
+from tocsin.store.retention import RetentionStore
 
 GARBAGE_THRESHOLDS = (50_000, 50, 50)
 
@@ -47,6 +48,7 @@ class Store:
     indicators: IndicatorStore
     queries: QueryStore
     accounts: AccountStore
+    retention: RetentionStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +105,17 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     try:
         await migrate.upgrade(database)
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        dossiers = DossierStore(database, owner=owner, first_step=FIRST.name)
         yield Store(
             database=database,
-            dossiers=DossierStore(database, owner=owner, first_step=FIRST.name),
+            dossiers=dossiers,
             balance=BalanceStore(database),
             inventory=InventoryStore(database),
             history=HistoryStore(database),
             indicators=IndicatorStore(database),
             queries=QueryStore(database),
             accounts=AccountStore(database),
+            retention=RetentionStore(database, dossiers),
         )
     finally:
         await database.close()
@@ -165,6 +169,22 @@ async def running(
         await store.dossiers.release()
         await bus.close()
         log.info("system.stopped")
+
+
+@asynccontextmanager
+async def open_broker(settings: Settings) -> AsyncIterator[RabbitBus]:
+    """The broker, for people who look after it.
+
+    Raises:
+        SettingsError: the bus is the one in memory, which nobody can look into from outside.
+    """
+    bus = _bus(settings)
+    if not isinstance(bus, RabbitBus):
+        raise SettingsError("TOCSIN_BROKER is memory://; there is no broker to look at")
+    try:
+        yield bus
+    finally:
+        await bus.close()
 
 
 def _resources(settings: Settings, store: Store) -> Resources:

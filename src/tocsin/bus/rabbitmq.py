@@ -53,6 +53,8 @@ class RabbitBus:
         queues: declared whenever a connection is made, so every role finds what it needs.
     """
 
+    dead_letters = DEAD_LETTERS
+
     def __init__(self, url: str, queues: Sequence[str]) -> None:
         self._url = url
         self._queues = tuple(queues)

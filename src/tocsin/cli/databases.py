@@ -1,7 +1,9 @@
 """`tocsin db` and `tocsin doctor`: the database, and whether everything is well."""
 
 import asyncio
+import re
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -9,7 +11,9 @@ import typer
 from tocsin import __version__
 from tocsin.app import Store, data_folder, open_store
 from tocsin.cli.folder import running_server
-from tocsin.errors import TocsinError
+from tocsin.cli.look import progress
+from tocsin.errors import InputError, TocsinError
+from tocsin.model import AlertStatus
 from tocsin.settings import Settings, load
 from tocsin.store import migrate
 from tocsin.store.database import Database
@@ -28,6 +32,30 @@ def upgrade(database: DatabaseUrl = None) -> None:
         if before != after
         else f"database: {after}, nothing to do"
     )
+
+
+@app.command("retention")
+def retention(
+    older_than: Annotated[
+        str, typer.Option(help="Age since receipt: 90d, 36h, 12w …", metavar="AGE")
+    ],
+    status: Annotated[
+        list[AlertStatus] | None,
+        typer.Option(help="Only alerts of this status; repeat for several. Default: all done."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    database: DatabaseUrl = None,
+) -> None:
+    """Delete old alerts and all that was found about them.
+
+    Alerts in flight or parked stay whatever their age. Their ids stay known, so the same alert
+    sent again is not triaged twice.
+
+    Example: tocsin db retention --older-than 90d --status triaged --dry-run
+    """
+    statuses = status or [AlertStatus.TRIAGED, AlertStatus.FOLDED, AlertStatus.CLOSED]
+    before = datetime.now(UTC) - _age(older_than)
+    asyncio.run(_retain(load(database=database), before, statuses, dry_run))
 
 
 def doctor(database: DatabaseUrl = None) -> None:
@@ -52,6 +80,36 @@ def doctor(database: DatabaseUrl = None) -> None:
         else "-     no server runs on this data folder (start one: tocsin up)"
     )
     raise typer.Exit(1 if problems else 0)
+
+
+async def _retain(
+    settings: Settings, before: datetime, statuses: list[AlertStatus], dry_run: bool
+) -> None:
+    async with open_store(settings) as store:
+        expired = await store.retention.preview(before, statuses)
+        for found in expired:
+            typer.echo(
+                f"{found.status.value}: {found.alerts} alerts, received "
+                f"{found.oldest:%Y-%m-%d %H:%M} to {found.newest:%Y-%m-%d %H:%M} UTC"
+            )
+        if dry_run or not expired:
+            typer.echo("nothing was deleted" if dry_run else "nothing is that old")
+            return
+        deleted = 0
+        with progress() as bar:
+            task = bar.add_task("delete", total=sum(found.alerts for found in expired))
+            async for count in store.retention.purge(before, statuses):
+                deleted += count
+                bar.advance(task, count)
+        typer.echo(f"deleted {deleted} alerts")
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,6})\s*([hdw])", text.strip().lower())
+    if found is None:
+        raise InputError(f"--older-than {text}: give a number and h, d or w, such as 90d")
+    unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
 
 
 async def _upgrade(settings: Settings) -> tuple[str | None, str | None]:

@@ -1,5 +1,6 @@
 """The balance: every accepted alert is triaged, folded, parked or in flight."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -40,6 +41,14 @@ class BalanceStore:
             return Counts(**totals, in_flight=int(flying or 0))
 
         return await self._database.read(query)
+
+    async def steps_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """The step that each of these alerts waits for; those that are done are left out."""
+        query = sa.select(alert_work.c.alert_id, alert_work.c.step)
+        some = query.where(alert_work.c.alert_id.in_(ids), alert_work.c.parked_at.is_(None))
+        return await self._database.read(
+            lambda c: {row.alert_id: row.step for row in c.execute(some)}
+        )
 
     async def waits(self) -> dict[str, tuple[int, float]]:
         """By step: how many alerts wait for it, and since when the oldest does (epoch seconds)."""

@@ -19,9 +19,11 @@ from tocsin.store import history, reading, rows, statements
 from tocsin.store.bulk import mark_of, marks
 from tocsin.store.database import Database
 from tocsin.store.tables import (
+    alert_context,
     alert_keys,
     alert_work,
     alerts,
+    triage_results,
 )
 from tocsin.store.types import instant_text
 
@@ -353,6 +355,25 @@ class DossierStore:
             change = change.where(alert_work.c.lease_owner == self._owner)
         free = change.values(lease_owner=None, lease_until=0.0)
         await self._database.write(lambda c: c.execute(free).rowcount, durable=False)
+
+    async def forget(self, ids: Sequence[str]) -> int:
+        """Delete alerts and all that was found about them; gives how many there were.
+
+        Their keys stay: an id is never given twice, and the same alert sent again is still known.
+        People's decisions stay too, since triage learns from them. Alerts in flight or parked are
+        left alone.
+        """
+
+        def change(connection: Connection) -> int:
+            busy = sa.select(alert_work.c.alert_id).where(alert_work.c.alert_id.in_(ids))
+            held = set(connection.execute(busy).scalars())
+            free = [alert_id for alert_id in ids if alert_id not in held]
+            for table in (alert_context, triage_results):
+                connection.execute(sa.delete(table).where(table.c.alert_id.in_(free)))
+            gone = sa.delete(alerts).where(alerts.c.alert_id.in_(free))
+            return connection.execute(gone).rowcount
+
+        return await self._database.write(change)
 
     def _count(self, connection: Connection, **counts: int) -> None:
         changed = [(self._writer, name, count) for name, count in counts.items() if count]

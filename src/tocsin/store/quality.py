@@ -1,7 +1,7 @@
 """What would violate a constraint is found before a batch is written, by the records' own types.
 
-The checks are compiled from the annotations in `model.py`: intervals of numbers and lengths of texts.
-That a text can be stored at all (no NUL, which PostgreSQL refuses, and no lone surrogates, which
+The checks are compiled from the annotations in `model.py`: intervals of numbers, lengths of texts.
+Whether a text can be stored at all (no NUL, which PostgreSQL refuses; no lone surrogates, which
 UTF-8 does not have) is found where `rows.py` writes it as JSON, which costs next to nothing there.
 """
 
@@ -41,7 +41,7 @@ def _checks() -> dict[str, Check]:
     return {name: _compile(types[name]) or _nothing for name in FIELDS}
 
 
-def _compile(kind: inspect.Type) -> Check | None:
+def _compile(kind: inspect.Type) -> Check | None:  # noqa: PLR0911  # a case for each kind
     """The check of a type; None where every value will do."""
     if isinstance(kind, inspect.Metadata):
         return _compile(kind.type)

@@ -1,0 +1,86 @@
+"""Which alerts are old enough to go, and letting them go a portion at a time.
+
+Portions keep each transaction short, so that ingest and triage go on beside it. They are found by
+the index over the time of receipt, oldest first.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tocsin.model import AlertStatus
+from tocsin.store.database import Database
+from tocsin.store.dossiers import DossierStore
+from tocsin.store.tables import alerts
+
+PORTION = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """How many alerts of a status would go, and the span of their times of receipt."""
+
+    status: AlertStatus
+    alerts: int
+    oldest: datetime
+    newest: datetime
+
+
+class RetentionStore:
+    """Finds and deletes what is older than somebody wants to keep."""
+
+    def __init__(self, database: Database, dossiers: DossierStore) -> None:
+        self._database = database
+        self._dossiers = dossiers
+
+    async def preview(self, before: datetime, statuses: Sequence[AlertStatus]) -> list[Expired]:
+        """What `purge` would delete, by status."""
+        query = (
+            sa.select(
+                alerts.c.status,
+                sa.func.count(),
+                sa.func.min(alerts.c.received_at, type_=alerts.c.received_at.type),
+                sa.func.max(alerts.c.received_at, type_=alerts.c.received_at.type),
+            )
+            .where(alerts.c.received_at < before, alerts.c.status.in_(statuses))
+            .group_by(alerts.c.status)
+            .order_by(alerts.c.status)
+        )
+        return await self._database.read(
+            lambda c: [Expired(AlertStatus(row[0]), *row[1:]) for row in c.execute(query)]
+        )
+
+    async def purge(self, before: datetime, statuses: Sequence[AlertStatus]) -> AsyncIterator[int]:
+        """Delete it; gives how many went after each portion."""
+        after: tuple[datetime, str] | None = None
+        while True:
+            found = await self._oldest(before, statuses, after)
+            if not found:
+                return
+            yield await self._dossiers.forget([alert_id for _, alert_id in found])
+            after = found[-1]
+
+    async def _oldest(
+        self,
+        before: datetime,
+        statuses: Sequence[AlertStatus],
+        after: tuple[datetime, str] | None,
+    ) -> list[tuple[datetime, str]]:
+        received, alert_id = alerts.c.received_at, alerts.c.alert_id
+        query = (
+            sa.select(received, alert_id)
+            .where(received < before, alerts.c.status.in_(statuses))
+            .order_by(received, alert_id)
+            .limit(PORTION)
+        )
+        if after is not None:
+            last = sa.tuple_(sa.literal(after[0], received.type), sa.literal(after[1]))
+            query = query.where(sa.tuple_(received, alert_id) > last)
+
+        def ask(connection: Connection) -> list[tuple[datetime, str]]:
+            return [(row[0], row[1]) for row in connection.execute(query)]
+
+        return await self._database.read(ask)
