@@ -1,20 +1,64 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests: stores on both databases, servers as processes, real data."""
 
+import os
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests import postgres as pg
+from tests import rabbitmq as mq
 from tests.servers import SHARED, Server, serving
 
 from tocsin.app import Store, open_store
 from tocsin.settings import Settings
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[pg.Postgres]:
+    """A real PostgreSQL; tests that need it skip, saying so, where none can be started."""
+    if pg.binaries() is None:
+        pytest.skip("PostgreSQL is not installed (as root, `make test` installs it)")
+    with pg.postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbit_server() -> Iterator[mq.RabbitMQ]:
+    """A real RabbitMQ; tests that need it skip, saying so, where none can be started."""
+    if not mq.installed():
+        pytest.skip("RabbitMQ is not installed (as root, `make test` installs it)")
+    with mq.rabbitmq() as server:
+        yield server
+
+
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings on a folder of the test's own, whatever the environment says."""
+def postgres_url(postgres_server: pg.Postgres) -> Iterator[str]:
+    """An empty database of the test's own."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    yield postgres_server.create(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+def broker_url(rabbit_server: mq.RabbitMQ) -> Iterator[str]:
+    """A virtual host of the test's own."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    yield rabbit_server.create(name)
+    rabbit_server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """Settings on a folder and a database of the test's own, once for each kind of database."""
+    for name in [name for name in os.environ if name.startswith("TOCSIN_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("TOCSIN_CONFIG", str(tmp_path / "none.toml"))
-    return Settings(data=tmp_path)
+    if request.param == "sqlite":
+        return Settings(data=tmp_path)
+    return Settings(data=tmp_path, database=request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

@@ -42,16 +42,17 @@ class Postgres:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         bin_ = _bin()
-        self.process = subprocess.Popen(
-            [
-                bin_ / "postgres", "-D", self.folder, "-p", str(self.port), "-h", "127.0.0.1",
-                "-k", self.folder, "-c", "shared_buffers=512MB", "-c", "max_wal_size=4GB",
-                "-c", "max_connections=200",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder.parent / "postgres.log").open("ab"),
-            **_as_server(),
-        )  # fmt: skip
+        with (self.folder.parent / "postgres.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    bin_ / "postgres", "-D", self.folder, "-p", str(self.port), "-h", "127.0.0.1",
+                    "-k", self.folder, "-c", "shared_buffers=512MB", "-c", "max_wal_size=4GB",
+                    "-c", "max_connections=200",
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                **_as_server(),
+            )  # fmt: skip
         end = time.monotonic() + 30
         while time.monotonic() < end:
             ready = subprocess.run(

@@ -55,14 +55,15 @@ class RabbitMQ:
 
     def start(self) -> None:
         """Start the broker and wait until it takes connections."""
-        self.process = subprocess.Popen(
-            [LIBRARY / "rabbitmq-server"],
-            env=self.environment(),
-            cwd=self.folder,
-            stdout=(self.folder / "out.log").open("ab"),
-            stderr=subprocess.STDOUT,
-            **_as_server(),
-        )
+        with (self.folder / "out.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [LIBRARY / "rabbitmq-server"],
+                env=self.environment(),
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                **_as_server(),
+            )
         end = time.monotonic() + 90
         while time.monotonic() < end:
             if self.control("await_startup", "--timeout", "2", check=False).returncode == 0:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
-
 from tests.postgres import free_port
 from tests.servers import ROOT, environment, tocsin
 

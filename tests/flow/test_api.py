@@ -27,7 +27,7 @@ from tests.servers import Server, serving
 
 from tocsin.app import open_store
 from tocsin.model import KeyScope
-from tocsin.settings import Settings
+from tocsin.settings import load
 from tocsin.store.accounts import ApiKey
 
 MEBIBYTE = 1024 * 1024
@@ -44,7 +44,7 @@ def holder_of(server: Server, scope: KeyScope, lifetime: timedelta | None = None
     """A client with a new key of this scope; gives the key's id too."""
 
     async def create() -> tuple[ApiKey, str]:
-        async with open_store(Settings(data=server.data)) as store:
+        async with open_store(load(data=server.data)) as store:
             return await store.accounts.create_key("a test's", [scope], lifetime)
 
     key, secret = asyncio.run(create())
@@ -54,7 +54,7 @@ def holder_of(server: Server, scope: KeyScope, lifetime: timedelta | None = None
 
 def revoke(server: Server, key_id: str) -> None:
     async def end() -> None:
-        async with open_store(Settings(data=server.data)) as store:
+        async with open_store(load(data=server.data)) as store:
             await store.accounts.revoke_key(key_id)
 
     asyncio.run(end())
@@ -235,7 +235,7 @@ def test_without_a_key_nothing_is_told(server: Server) -> None:
             {"Authorization": "Bearer"},
             {"Authorization": "Bearer nonsense"},
             {"Authorization": f"Basic {server.key}"},
-            {"Authorization": b"Bearer \xff\xfe{}%s"},
+            {"Authorization": "Bearer {}%s"},
         ):
             for answer in (
                 stranger.post(ALERTS, json={"title": "a"}, headers=headers),

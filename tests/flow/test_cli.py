@@ -85,9 +85,7 @@ def test_send_goes_on_where_a_run_broke_off(server: Server, tmp_path: Path) -> N
     accepted, _, refused = counts(rest.stdout)
     assert accepted < 20_000
     assert refused == 0
-    titles = query(
-        server.database, "SELECT count(*) FROM alerts WHERE raw_data LIKE '%resumed %'"
-    )
+    titles = query(server.database, "SELECT count(*) FROM alerts WHERE raw_data LIKE '%resumed %'")
     assert titles[0][0] == 20_000
     assert not any(marks.iterdir()), "a file that was sent leaves no mark"
 

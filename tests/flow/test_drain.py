@@ -135,14 +135,14 @@ def test_what_a_killed_server_leaves_behind_is_not_taken_for_a_server(tmp_path: 
 
 
 def test_a_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as open_:
-            open_.sendall(b"POST /api/v1/alerts HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n")
-            time.sleep(0.2)
-            server.process.terminate()
-            time.sleep(1)
-            server.process.terminate()
-            assert server.process.wait(5) is not None
+    with serving(tmp_path) as server, socket.socket() as half_sent:
+        half_sent.connect(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+        half_sent.sendall(b"POST /api/v1/alerts HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n")
+        time.sleep(0.2)
+        server.process.terminate()
+        time.sleep(1)
+        server.process.terminate()
+        assert server.process.wait(5) is not None
 
 
 def test_ready_says_when_the_server_is_stopping(tmp_path: Path) -> None:

@@ -50,11 +50,11 @@ def test_there_is_one_line_per_batch_and_step(server: Server) -> None:
 
 
 def test_no_payload_and_no_key_is_ever_written_down(tmp_path: Path) -> None:
-    alert = {
-        name: f"{SECRET} {HOSTILE}"
-        for name in ("title", "description", "command_line", "url", "user_name", "timestamp",
-                     "severity", "source_ip", "file_hash", "ports", "unknown_field")
-    }  # fmt: skip
+    names = (
+        "title", "description", "command_line", "url", "user_name", "timestamp", "severity",
+        "source_ip", "file_hash", "ports", "unknown_field",
+    )  # fmt: skip
+    alert = dict.fromkeys(names, f"{SECRET} {HOSTILE}")
     with serving(tmp_path, log_level="debug") as server:
         with server.client() as client:
             accepted(client.post(ALERTS, json=[alert, {**alert, "alert_id": SECRET * 20}]))

@@ -1,14 +1,13 @@
 """What the runner promises: poison is isolated, the database may go away, bells may be lost."""
 
 import asyncio
-import contextlib
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from tocsin.ports import Accepted, Resources, Step, Work
 from tocsin.runner import Sweeper, Worker
 from tocsin.settings import Settings
 from tocsin.store.queries import AlertFilter
+from tocsin.store.tables import metadata
 
 LIMITS = Limits(1024 * 1024, 64)
 HOSTILE = 'poison {} {0} {"a": 1} %s %(x)s \n\0 \udcff ' + "x" * 5_000
@@ -122,16 +122,22 @@ async def test_a_second_delivery_changes_nothing(store: Store, settings: Setting
     ids = [answer.alert_id for answer in answers]
     worker = Worker(STEPS, resources(store, settings), store.dossiers, MemoryBus(), settings)
     await worker.process(ids)
-    before = dump(settings)
+    before = await dump(store)
     for _ in range(3):
         await worker.process([*reversed(ids), ids[0]])
-    assert dump(settings) == before
+    assert await dump(store) == before
 
 
-def dump(settings: Settings) -> list[str]:
-    connection = sqlite3.connect(settings.data / "tocsin.db")
-    with contextlib.closing(connection):
-        return list(connection.iterdump())
+async def dump(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    """Everything that is stored, table by table."""
+
+    def read(connection: sa.Connection) -> dict[str, list[tuple[object, ...]]]:
+        return {
+            table.name: sorted((tuple(row) for row in connection.execute(table.select())), key=repr)
+            for table in metadata.sorted_tables
+        }
+
+    return await store.database.read(read)
 
 
 async def test_two_workers_never_take_the_same_alert(store: Store, settings: Settings) -> None:
