@@ -44,8 +44,8 @@ class InputError(TocsinError):
 class PayloadError(InputError):
     """A payload cannot become an alert; `code` is one of a small, documented set.
 
-    Codes: `invalid_json`, `not_an_object`, `too_large`, `too_deep`, `empty`, `invalid_id`,
-    `not_text`.
+    Codes: `invalid_json`, `not_an_object`, `too_large`, `too_deep`, `empty`,
+    `invalid_encoding`, `unsupported_encoding`.
     """
 
     reason = "payload"

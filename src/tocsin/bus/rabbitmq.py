@@ -7,6 +7,7 @@ the dead-letter queue, a second net under the attempts that `alert_work` counts.
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import aio_pika
 import msgspec
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError, DeliveryError
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError
 
 from tocsin import logs
 from tocsin.errors import BusUnavailable
@@ -26,7 +27,9 @@ CONFIRM_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
-BROKEN = (AMQPError, OSError, asyncio.TimeoutError, aio_pika.exceptions.ChannelInvalidStateError)
+AWAY_SECONDS = 1.0
+# aiormq raises RuntimeError on a connection that has just been closed.
+BROKEN = (AMQPError, OSError, TimeoutError, RuntimeError, ChannelInvalidStateError)
 
 log = logs.get("bus")
 _ids = msgspec.json.Decoder(tuple[str, ...])
@@ -63,6 +66,7 @@ class RabbitBus:
         self._connecting = asyncio.Lock()
         self._listening: dict[str, _Listener] = {}
         self._closed = False
+        self._away_until = 0.0
 
     async def ring(self, queue: str, ids: Sequence[str]) -> None:
         """See `ports.Bus.ring`; returns when the broker has confirmed."""
@@ -73,10 +77,13 @@ class RabbitBus:
             content_type="application/json",
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         )
+        if time.monotonic() < self._away_until:  # nobody waits again for what just failed
+            raise BusUnavailable("the broker did not answer a moment ago")
         try:
             async with asyncio.timeout(CONFIRM_SECONDS):
                 await self._publish(queue, message)
         except BROKEN as error:
+            self._away_until = time.monotonic() + AWAY_SECONDS
             raise BusUnavailable(f"the broker does not answer: {error!r}") from error
 
     async def take(self, queue: str, limit: int) -> Sequence[Envelope]:

@@ -23,7 +23,13 @@ import sqlalchemy as sa
 from psycopg.types.string import TextLoader
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from tocsin.errors import SettingsError, StoreUnavailable
@@ -36,16 +42,21 @@ SQLITE_CACHE_KIB = {"write": 32 * 1024, "read": 4 * 1024}
 SQLITE_PAGE_BYTES = 8192  # rows of several KB: a fifth faster than with 4096
 SQLITE_WAL_PAGES = 8000
 STATEMENT_TIMEOUT_MS = 60_000
+AUDIT_KEY = "audit_key"
+"""The execution option of writing connections that holds the setting `audit_key`."""
 
 
 class Database:
     """One database, reached by URL; closes its threads and connections with `close`."""
 
-    def __init__(self, url: str, *, readers: int = 2, writers: int = 2) -> None:
+    def __init__(
+        self, url: str, *, readers: int = 2, writers: int = 2, audit_key: str = ""
+    ) -> None:
         self.url = _driver_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         writers = 1 if self.sqlite else writers
         self._write_engine = _engine(self.url, "write", writers)
+        self._write_engine.update_execution_options(**{AUDIT_KEY: audit_key})
         self._read_engine = _engine(self.url, "read", readers)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
@@ -93,6 +104,8 @@ class Database:
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise StoreUnavailable(f"the database went away: {error.orig}") from error
+            if type(error) is DatabaseError:  # neither about the statement nor about its data
+                raise SettingsError(f"TOCSIN_DATABASE cannot be used: {error.orig}") from error
             raise
 
     def _read(self, query: Callable[[Connection], T]) -> T:
@@ -137,6 +150,7 @@ def _engine(url: sa.URL, use: str, connections: int) -> Engine:
             url,
             connect_args={"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False},
             poolclass=StaticPool if connections == 1 else QueuePool,
+            hide_parameters=True,  # they hold what attackers and people wrote
         )
         sa.event.listen(engine, "connect", partial(_prepare_sqlite, SQLITE_CACHE_KIB[use]))
         return engine
@@ -146,6 +160,7 @@ def _engine(url: sa.URL, use: str, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={
             "connect_timeout": 10,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
