@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tocsin import logs
+from tocsin import __version__, logs, metrics, traces
 from tocsin.bus.memory import MemoryBus
 from tocsin.bus.rabbitmq import RabbitBus
 from tocsin.errors import SettingsError, Unavailable
@@ -28,6 +28,7 @@ from tocsin.store.dossiers import DossierStore
 from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
+from tocsin.store.quality import TABLES
 from tocsin.store.queries import QueryStore
 from tocsin.store.retention import RetentionStore
 
@@ -143,6 +144,8 @@ async def running(
     """
     chained = chain(steps) if steps else ()
     bus = _bus(settings)
+    metrics.prepare({step.name: step.takes for step in chained}, TABLES.values())
+    end_spans = traces.export(settings.otlp_endpoint, version=__version__)
     async with open_store(settings) as store:
         if alone:
             await store.dossiers.release(everyone=True)
@@ -168,6 +171,7 @@ async def running(
                 await system.drain()
         await store.dossiers.release()
         await bus.close()
+        await asyncio.to_thread(end_spans)  # what is still to be sent is sent
         log.info("system.stopped")
 
 

@@ -1,13 +1,39 @@
-"""Every metric, named once; updated per batch, never per alert."""
+"""Every metric, named once; updated per batch, never per alert.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+Labels are bounded: steps, tables, queues, operations and words of small sets, never a text from an
+alert. Counters that say that something is wrong exist from the start with the value 0, because a
+counter that appears with 1 has not risen for who watches its rate.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-registry = CollectorRegistry()
+from tocsin import __version__
+from tocsin.errors import DataQualityError, TocsinError, Unavailable
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it takes and gives nothing
+registry = CollectorRegistry()
+ProcessCollector(registry=registry)
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+BUILD = Gauge(
+    "tocsin_build_info", "Always 1; the version is a label.", ["version"], registry=registry
+)
+BUILD.labels(__version__).set(1)
 RECEIVED = Counter(
     "tocsin_alerts_received_total",
-    "Alerts answered, by outcome: accepted, duplicate, refused.",
+    "Alerts answered, by outcome: accepted, duplicate, refused; a body that cannot be read is one.",
     ["outcome"],
     registry=registry,
 )
@@ -17,11 +43,18 @@ STEP_ALERTS = Counter(
     ["step", "outcome"],
     registry=registry,
 )
+STEP_FAILURES = Counter(
+    "tocsin_step_failures_total",
+    "Tries of single alerts that failed, by step (or save) and reason: defect (an exception nobody "
+    "expected), data_quality, timeout, unavailable, input, error.",
+    ["step", "reason"],
+    registry=registry,
+)
 STEP_SECONDS = Histogram(
     "tocsin_step_batch_seconds",
     "Time of one batch in a step, in seconds.",
     ["step"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    buckets=SECONDS,
     registry=registry,
 )
 BATCH_ALERTS = Histogram(
@@ -52,15 +85,60 @@ REFUSED_ROWS = Counter(
     ["reason"],
     registry=registry,
 )
+PERSISTED = Counter(
+    "tocsin_persisted_rows_total",
+    "Rows written in bulk, by table and outcome: written (inserted or updated, committed), refused "
+    "(what a constraint would not have taken).",
+    ["table", "outcome"],
+    registry=registry,
+)
 STORE_RETRIES = Counter(
     "tocsin_store_retries_total",
-    "Database operations that had to be tried again, by operation.",
+    "Operations that had to be tried again because what they need was away, by operation.",
     ["operation"],
+    registry=registry,
+)
+TRANSACTION_SECONDS = Histogram(
+    "tocsin_database_transaction_seconds",
+    "Time of a database transaction, in seconds, by use: read, write; failed ones included.",
+    ["use"],
+    buckets=SECONDS,
+    registry=registry,
+)
+DATABASE_FAILURES = Counter(
+    "tocsin_database_failures_total",
+    "Transactions that failed, by use and reason: unavailable, refused.",
+    ["use", "reason"],
+    registry=registry,
+)
+RINGS = Counter(
+    "tocsin_bus_rings_total",
+    "Envelopes given to the bus, by queue and outcome: rung (confirmed), failed (swept up later).",
+    ["queue", "outcome"],
+    registry=registry,
+)
+TAKEN = Counter(
+    "tocsin_bus_envelopes_taken_total",
+    "Envelopes taken from the bus, by queue.",
+    ["queue"],
+    registry=registry,
+)
+SWEPT = Counter(
+    "tocsin_swept_alerts_total",
+    "Alerts that the sweeper rang for again, by step; many say that bells are lost.",
+    ["step"],
+    registry=registry,
+)
+DEPENDENCY = Gauge(
+    "tocsin_dependency_up",
+    "Whether the database and the bus answered this process at this scrape: 1 or 0.",
+    ["dependency"],
     registry=registry,
 )
 BALANCE = Gauge(
     "tocsin_alerts",
-    "The balance over all time: received = triaged + folded + parked + in_flight.",
+    "The balance over all time: received = triaged + folded + parked + in_flight; every process "
+    "reads the same figures from the database, so take their maximum, not their sum.",
     ["state"],
     registry=registry,
 )
@@ -77,11 +155,54 @@ HTTP_SECONDS = Histogram(
     "tocsin_http_request_seconds",
     "Time of an HTTP request, in seconds, by method and status class.",
     ["method", "status"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    buckets=SECONDS,
     registry=registry,
 )
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+FAILURES = ("defect", "data_quality", "timeout", "unavailable", "input", "error")
+OPERATIONS = ("claim", "load", "save", "fail", "sweep")
+
+
+def prepare(steps: Mapping[str, str], tables: Iterable[str]) -> None:
+    """Let the counters of trouble exist before the first trouble.
+
+    Args:
+        steps: the queue that each step of this process takes from, by the step's name.
+        tables: those that the pipeline writes.
+    """
+    for outcome in ("accepted", "duplicate", "refused"):
+        RECEIVED.labels(outcome)
+    for table in tables:
+        for outcome in ("written", "refused"):
+            PERSISTED.labels(table, outcome)
+    for use in ("read", "write"):
+        for reason in ("unavailable", "refused"):
+            DATABASE_FAILURES.labels(use, reason)
+    for operation in (*OPERATIONS, *steps) if steps else ():
+        STORE_RETRIES.labels(operation)
+    for step in (*steps, "save") if steps else ():
+        PARKED.labels(step)
+        for reason in FAILURES:
+            STEP_FAILURES.labels(step, reason)
+    for step, queue in steps.items():
+        SWEPT.labels(step)
+        RINGS.labels(queue, "failed")
+        for outcome in ("done", "failed"):
+            STEP_ALERTS.labels(step, outcome)
+
+
+def reason_of(error: BaseException) -> str:
+    """One of `FAILURES`."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, DataQualityError):
+        return "data_quality"
+    if isinstance(error, Unavailable):
+        return "unavailable"
+    if isinstance(error, TocsinError):
+        return error.reason if error.reason in FAILURES else "error"
+    return "defect"
 
 
 def render() -> bytes:

@@ -18,6 +18,7 @@ from tocsin.model import (
     UserRecord,
 )
 from tocsin.settings import Settings
+from tocsin.traces import NONE, Traces
 
 # --- steps ----------------------------------------------------------------------------------
 
@@ -126,6 +127,11 @@ class Delivery(Protocol):
         """The alerts that it speaks of."""
         ...
 
+    @property
+    def traces(self) -> Traces:
+        """The traces of those alerts that have one; it may hold others too."""
+        ...
+
     async def acknowledge(self) -> None:
         """The work is committed; the bus may forget the envelope."""
         ...
@@ -134,8 +140,8 @@ class Delivery(Protocol):
 class Bus(Protocol):
     """A bell: it says that there is work, and for which ids. Losing it costs a delay only."""
 
-    async def ring(self, queue: str, ids: Sequence[str]) -> None:
-        """Say that these alerts wait in `queue`; waits while the queue is full.
+    async def ring(self, queue: str, ids: Sequence[str], traces: Traces = NONE) -> None:
+        """Say that these alerts wait in `queue`, with their traces; waits while it is full.
 
         Raises:
             BusUnavailable: the bus did not take the message.

@@ -18,14 +18,15 @@ from typing import TypeVar
 
 import stamina
 
-from tocsin import logs, metrics
+from tocsin import logs, metrics, traces
 from tocsin.errors import BusUnavailable, DataQualityError, Unavailable
 from tocsin.model import Dossier
 from tocsin.pipeline import filled_before, step_after
 from tocsin.ports import Bus, Resources, Step, Work
 from tocsin.settings import Settings
 from tocsin.store.dossiers import DossierStore, Failure
-from tocsin.store.quality import violation
+from tocsin.store.quality import refused_table, violation
+from tocsin.traces import NONE, Trace, Traces
 
 T = TypeVar("T")
 ENVELOPE_IDS = 200
@@ -37,9 +38,11 @@ log = logs.get("runner")
 
 @dataclass(slots=True)
 class Batch:
-    """What became of one claimed batch."""
+    """What became of one claimed batch; `found` are its traces, each once."""
 
     done: list[Dossier]
+    traces: Traces = field(default_factory=dict)
+    found: tuple[Trace, ...] = ()
     failures: list[Failure] = field(default_factory=list)
 
 
@@ -74,9 +77,13 @@ class Worker:
             queue=self._first.takes,
         )
         while deliveries := await self._bus.take(self._first.takes, self._size):
+            metrics.TAKEN.labels(self._first.takes).inc(len(deliveries))
             ids = list(dict.fromkeys(i for delivery in deliveries for i in delivery.ids))
+            told: dict[str, Trace] = {}
+            for delivery in deliveries:
+                told.update(delivery.traces)
             for start in range(0, len(ids), self._size):
-                await self.process(ids[start : start + self._size])
+                await self.process(ids[start : start + self._size], told)
             for delivery in deliveries:
                 await delivery.acknowledge()
 
@@ -85,7 +92,7 @@ class Worker:
         for step, work in self._steps:
             await patiently(step.name, partial(work, []))
 
-    async def process(self, ids: Sequence[str]) -> None:
+    async def process(self, ids: Sequence[str], told: Traces = NONE) -> None:
         """Take these alerts through the chain; those that somebody else holds are left alone."""
         claimed = await patiently(
             "claim", lambda: self._store.claim(self._first.name, ids, self._lease)
@@ -95,17 +102,17 @@ class Worker:
         metrics.BATCH_ALERTS.labels(self._first.name).observe(len(claimed))
         waiting = [alert_id for alert_id in ids if alert_id in claimed]
         loaded = await patiently("load", lambda: self._store.load(waiting, self._before))
-        batch = Batch(loaded)
+        batch = Batch(loaded, told, traces.distinct(waiting, told))
         for step, work in self._steps:
             await self._apply(step, work, batch)
         saved = await self._save(batch.done, batch)
         if batch.failures:
-            await self._fail(batch.failures)
+            await self._fail(batch)
         if self._next is not None:
-            await ring(self._bus, self._gives, saved)
+            await ring(self._bus, self._gives, saved, told)
 
     async def _apply(self, step: Step, work: Work, batch: Batch) -> None:
-        started = time.perf_counter()
+        began, started = time.time_ns(), time.perf_counter()
         before = sum(len(dossier.gaps) for dossier in batch.done)
         failed = len(batch.failures)
         batch.done = await self._isolate(step, work, batch.done, batch)
@@ -123,6 +130,11 @@ class Worker:
             failed=failed,
             gaps=gaps,
             ms=round(seconds * 1000, 2),
+            **traces.fields(batch.found),
+        )
+        ended = began + int(seconds * 1e9)
+        traces.record(
+            step.name, batch.found, began, ended, count=len(batch.done), failed=failed, gaps=gaps
         )
 
     async def _isolate(
@@ -136,12 +148,17 @@ class Worker:
             _check(step, dossiers, done)
         except Exception as error:  # noqa: BLE001  # the edge: whatever it is, one alert has it
             if len(dossiers) == 1:
-                batch.failures.append(Failure(dossiers[0].alert_id, step.name, describe(error)))
+                alert_id = dossiers[0].alert_id
+                batch.failures.append(Failure(alert_id, step.name, describe(error)))
+                reason = metrics.reason_of(error)
+                metrics.STEP_FAILURES.labels(step.name, reason).inc()
                 log.warning(
                     "step.failed",
                     step=step.name,
-                    alert_id=dossiers[0].alert_id,
+                    alert_id=alert_id,
+                    reason=reason,
                     error=describe(error),
+                    **traces.fields(traces.distinct([alert_id], batch.traces)),
                 )
                 return []
             middle = len(dossiers) // 2
@@ -162,8 +179,11 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # the edge: whatever it is, one alert has it
             if len(done) == 1:
                 final = isinstance(error, DataQualityError)
+                metrics.STEP_FAILURES.labels("save", metrics.reason_of(error)).inc()
                 if isinstance(error, DataQualityError):
                     metrics.REFUSED_ROWS.labels(error.rule).inc()
+                    table = refused_table(done[0], self._fills)
+                    metrics.PERSISTED.labels(table, "refused").inc()
                 batch.failures.append(
                     Failure(done[0].alert_id, "save", describe(error), final=final)
                 )
@@ -183,12 +203,16 @@ class Worker:
             if found is None:
                 good.append(dossier)
                 continue
+            metrics.STEP_FAILURES.labels("save", "data_quality").inc()
             metrics.REFUSED_ROWS.labels(found.partition(":")[0]).inc()
+            table = refused_table(dossier, self._fills, found)
+            metrics.PERSISTED.labels(table, "refused").inc()
             log.warning("quality.refused", alert_id=dossier.alert_id, error=found)
             batch.failures.append(Failure(dossier.alert_id, "save", found, final=True))
         return good
 
-    async def _fail(self, failures: Sequence[Failure]) -> None:
+    async def _fail(self, batch: Batch) -> None:
+        failures = batch.failures
         parked = await patiently(
             "fail",
             lambda: self._store.fail(
@@ -206,6 +230,7 @@ class Worker:
                     alert_id=failure.alert_id,
                     step=failure.step,
                     error=failure.error,
+                    **traces.fields(traces.distinct([failure.alert_id], batch.traces)),
                 )
 
 
@@ -233,6 +258,7 @@ class Sweeper:
         for step in self._steps:
             while ids := await self._due(step, rung_before):
                 total += len(ids)
+                metrics.SWEPT.labels(step.name).inc(len(ids))
                 await ring(self._bus, step.takes, ids)
         if total:
             log.info("sweep.rung", count=total)
@@ -245,12 +271,15 @@ class Sweeper:
         )
 
 
-async def ring(bus: Bus, queue: str, ids: Sequence[str]) -> None:
+async def ring(bus: Bus, queue: str, ids: Sequence[str], told: Traces = NONE) -> None:
     """Ring in envelopes of at most 200 ids; a bus that does not answer costs a delay only."""
     try:
         for start in range(0, len(ids), ENVELOPE_IDS):
-            await bus.ring(queue, ids[start : start + ENVELOPE_IDS])
+            part = ids[start : start + ENVELOPE_IDS]
+            await bus.ring(queue, part, {i: told[i] for i in part if i in told} if told else NONE)
+            metrics.RINGS.labels(queue, "rung").inc()
     except BusUnavailable as error:
+        metrics.RINGS.labels(queue, "failed").inc()
         log.warning("bus.unavailable", queue=queue, count=len(ids), error=describe(error))
 
 

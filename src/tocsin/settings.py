@@ -114,6 +114,13 @@ class Settings(BaseSettings):
         "auto", description="json, console, or auto (console on a terminal, else json)."
     )
 
+    # --- traces -----------------------------------------------------------------------------
+    otlp_endpoint: str = Field(
+        "",
+        description="OTLP/HTTP endpoint that gets a span per batch and step, e.g. "
+        "http://127.0.0.1:4318/v1/traces; needs the extra otel. Empty: none.",
+    )
+
     TOML: ClassVar[str] = "tocsin.toml"
 
     @field_validator("log_level")

@@ -104,7 +104,7 @@ class Bench:
         self._worker = Worker(steps, resources, store.dossiers, MemoryBus(), settings)
 
     async def accept(self, *titles: str) -> list[str]:
-        async def silence(_: Sequence[str]) -> None:
+        async def silence(_: Sequence[str], __: object) -> None:
             return
 
         gate = Gate(self._store.dossiers, silence, self._settings)

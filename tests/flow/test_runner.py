@@ -36,7 +36,7 @@ def resources(store: Store, settings: Settings) -> Resources:
 async def accept(store: Store, settings: Settings, alerts: Sequence[object]) -> list[Accepted]:
     """Through the gate, with a bell that nobody hears."""
 
-    async def silence(_: Sequence[str]) -> None:
+    async def silence(_: Sequence[str], __: object) -> None:
         return
 
     gate = Gate(store.dossiers, silence, settings)

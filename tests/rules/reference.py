@@ -5,9 +5,11 @@ import tempfile
 from pathlib import Path
 
 import sqlalchemy as sa
+from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from tests.servers import ROOT
 
+from tocsin import metrics
 from tocsin.settings import Settings
 
 
@@ -30,6 +32,30 @@ def settings_page() -> str:
         shown = list(shown) if isinstance(shown, tuple) else shown
         text = f"`{shown}`" if str(shown) else "(empty)"
         lines.append(f"| `TOCSIN_{name.upper()}` | {text} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    """The reference of metrics."""
+    lines = [
+        "# Metrics",
+        "",
+        "Every process answers `GET /metrics` on its port, in Prometheus' text format; nobody",
+        "needs a key for it. Labels are words of small sets, never a text from an alert. A",
+        "histogram has `_bucket`, `_sum` and `_count`. Beside these there are Prometheus' own",
+        "figures of a process, `process_cpu_seconds_total`, `process_resident_memory_bytes` and",
+        "the like, where the system has them. What to watch: [observability](observability.md).",
+        "",
+        "| metric | kind | labels | what it is |",
+        "|---|---|---|---|",
+    ]
+    for one in vars(metrics).values():
+        if not isinstance(one, MetricWrapperBase):
+            continue
+        (family,) = one.describe()
+        name = family.name + ("_total" if family.type == "counter" else "")
+        labels = ", ".join(f"`{label}`" for label in one._labelnames)
+        lines.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
     return "\n".join(lines) + "\n"
 
 
@@ -60,6 +86,7 @@ def main() -> None:
     """Write the pages."""
     (ROOT / "docs").mkdir(exist_ok=True)
     Path(ROOT / "docs" / "settings.md").write_text(settings_page())
+    Path(ROOT / "docs" / "metrics.md").write_text(metrics_page())
 
 
 if __name__ == "__main__":

@@ -78,6 +78,12 @@ def test_the_reference_of_settings_is_what_the_code_says() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == settings_page(), "run: make docs"
 
 
+def test_the_reference_of_metrics_is_what_the_code_says() -> None:
+    from tests.rules.reference import metrics_page
+
+    assert (ROOT / "docs" / "metrics.md").read_text() == metrics_page(), "run: make docs"
+
+
 def source_names() -> list[str]:
     return sorted(path.stem for path in (SOURCE / "normalize" / "sources").glob("*.toml"))
 

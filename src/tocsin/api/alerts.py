@@ -9,7 +9,7 @@ from litestar import Request, Response, Router, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
-from tocsin import metrics
+from tocsin import metrics, traces
 from tocsin.api.access import needs
 from tocsin.api.problems import problem
 from tocsin.app import System
@@ -53,7 +53,9 @@ class Receipt(Record, frozen=True, kw_only=True, omit_defaults=False):
     summary="Send alerts",
     description="One JSON object, a JSON array, NDJSON (application/x-ndjson) or lines of text "
     "(text/plain: CEF, syslog); gzip with Content-Encoding: gzip. 202 means: stored for good. The "
-    "answer has an id for each alert, or its error; the same alert sent again gets the same id.",
+    "answer has an id for each alert, or its error; the same alert sent again gets the same id. "
+    "A traceparent header (W3C Trace Context) names the trace that the pipeline's log lines carry; "
+    "the answer's traceresponse says which it is.",
     media_type="application/json",
 )
 async def send_alerts(
@@ -70,22 +72,26 @@ async def send_alerts(
     if source is not None and not _SOURCE.match(source):
         raise InputError("source: 1–64 letters, digits and `_.-`")
     settings = system.settings
-    body = _plain(
-        await request.body(),
-        request.headers.get("content-encoding", ""),
-        settings.max_body_bytes,
-    )
+    encoding = request.headers.get("content-encoding", "")
     kind = BodyKind.of(request.headers.get("content-type", ""))
-    items = read_body(body, kind, Limits(settings.max_alert_bytes, settings.max_depth))
+    try:
+        body = _plain(await request.body(), encoding, settings.max_body_bytes)
+        items = read_body(body, kind, Limits(settings.max_alert_bytes, settings.max_depth))
+    except PayloadError:
+        metrics.RECEIVED.labels("refused").inc()
+        raise
     good = [item for item in items if not isinstance(item, PayloadError)]
-    answers = iter(await system.door.submit(good, source) if good else ())
+    trace = traces.read(request.headers.get(traces.HEADER)) or traces.begin()
+    answers = iter(await system.door.submit(good, source, trace) if good else ())
     sent = tuple(
         _refused(index, item)
         if isinstance(item, PayloadError)
         else _taken(index, item, next(answers))
         for index, item in enumerate(items)
     )
-    return _answer(sent)
+    answer = _answer(sent)
+    answer.headers["traceresponse"] = trace
+    return answer
 
 
 @get(

@@ -43,10 +43,12 @@ async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
 async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """All metrics; the balance and the waits are read from the database."""
     system: System = request.app.state.system
+    bus = asyncio.create_task(_ask(system.bus.check))  # awaited below
     try:
-        counts = await system.store.balance.counts()
-        waits = await system.store.balance.waits()
-    except TocsinError:  # no figures are better than old ones
+        async with asyncio.timeout(ASK_SECONDS):
+            counts = await system.store.balance.counts()
+            waits = await system.store.balance.waits()
+    except (TocsinError, TimeoutError):  # no figures are better than old ones
         counts, waits = None, {}
         metrics.BALANCE.clear()
         metrics.WAITING.clear()
@@ -58,6 +60,8 @@ async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
             waiting, since = waits.get(step.name, (0, time.time()))
             metrics.WAITING.labels(step.name).set(waiting)
             metrics.OLDEST.labels(step.name).set(max(0.0, time.time() - since))
+    metrics.DEPENDENCY.labels("database").set(counts is not None)
+    metrics.DEPENDENCY.labels("bus").set((await bus)["status"] == "up")
     return Response(metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 

@@ -6,9 +6,10 @@ stopped process had in here.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tocsin.errors import BusUnavailable
+from tocsin.traces import NONE, Traces
 
 ENVELOPES = 512
 
@@ -18,6 +19,7 @@ class Envelope:
     """A delivery that needs no acknowledgement."""
 
     ids: Sequence[str]
+    traces: Traces = field(default_factory=dict)
 
     async def acknowledge(self) -> None:
         """Nothing to do: the work rows remember."""
@@ -31,12 +33,12 @@ class MemoryBus:
         self._queues: dict[str, asyncio.Queue[Envelope | None]] = {}
         self._closed = False
 
-    async def ring(self, queue: str, ids: Sequence[str]) -> None:
+    async def ring(self, queue: str, ids: Sequence[str], traces: Traces = NONE) -> None:
         """See `ports.Bus.ring`."""
         if self._closed:
             raise BusUnavailable("the bus is closed")
         if ids:
-            await self._queue(queue).put(Envelope(ids))
+            await self._queue(queue).put(Envelope(ids, traces))
 
     async def take(self, queue: str, limit: int) -> Sequence[Envelope]:
         """See `ports.Bus.take`."""

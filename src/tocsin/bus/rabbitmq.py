@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aio_pika
 import msgspec
@@ -19,6 +19,7 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, DeliveryErr
 
 from tocsin import logs
 from tocsin.errors import BusUnavailable
+from tocsin.traces import HEADER, NONE, Traces, pack, unpack
 
 DEAD_LETTERS = "alert.dead"
 DELIVERY_LIMIT = 20
@@ -28,6 +29,7 @@ CONNECT_SECONDS = 10.0
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 AWAY_SECONDS = 1.0
+TRACES = "tocsin-traces"
 # aiormq raises RuntimeError on a connection that has just been closed.
 BROKEN = (AMQPError, OSError, TimeoutError, RuntimeError, ChannelInvalidStateError)
 
@@ -41,6 +43,7 @@ class Envelope:
 
     ids: Sequence[str]
     message: AbstractIncomingMessage
+    traces: Traces = field(default_factory=dict)
 
     async def acknowledge(self) -> None:
         """Tell the broker to forget it; a broker that is away delivers it again, harmlessly."""
@@ -68,7 +71,7 @@ class RabbitBus:
         self._closed = False
         self._away_until = 0.0
 
-    async def ring(self, queue: str, ids: Sequence[str]) -> None:
+    async def ring(self, queue: str, ids: Sequence[str], traces: Traces = NONE) -> None:
         """See `ports.Bus.ring`; returns when the broker has confirmed."""
         if not ids:
             return
@@ -76,6 +79,7 @@ class RabbitBus:
             msgspec.json.encode(ids),
             content_type="application/json",
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            headers=headers_of(ids, traces),
         )
         if time.monotonic() < self._away_until:  # nobody waits again for what just failed
             raise BusUnavailable("the broker did not answer a moment ago")
@@ -249,7 +253,8 @@ class _Listener:
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
         async with self._arrived:
-            self._waiting.append(Envelope(ids_of(message), message))
+            ids = ids_of(message)
+            self._waiting.append(Envelope(ids, message, traces_of(message, ids)))
             self._arrived.notify()
 
 
@@ -260,6 +265,25 @@ def ids_of(message: AbstractIncomingMessage) -> tuple[str, ...]:
     except msgspec.MsgspecError:
         log.warning("bus.strange_message", queue=message.routing_key, bytes=len(message.body))
         return ()
+
+
+def headers_of(ids: Sequence[str], traces: Traces) -> aio_pika.abc.HeadersType:
+    """The traces of an envelope: `traceparent`, as others write it, when all share one."""
+    packed = pack(ids, traces)
+    if not packed:
+        return {}
+    if "," in packed:
+        return {TRACES: packed}
+    return {HEADER: packed.partition("*")[0]}
+
+
+def traces_of(message: AbstractIncomingMessage, ids: Sequence[str]) -> Traces:
+    """What `headers_of` wrote; nothing of a message that is not ours."""
+    several = message.headers.get(TRACES)
+    if several is not None:
+        return unpack(ids, several)
+    one = message.headers.get(HEADER)
+    return unpack(ids, f"{one}*{len(ids)}") if isinstance(one, str) else NONE
 
 
 async def declare(connection: AbstractConnection, queues: Sequence[str]) -> None:

@@ -14,10 +14,11 @@ from tocsin.ingest.body import Item
 from tocsin.ingest.identity import chosen_key, content_digest, new_alert_id
 from tocsin.ports import Accepted, Intake, NewAlert
 from tocsin.settings import Settings
+from tocsin.traces import Trace, Traces
 
 RECOUNT_SECONDS = 0.5
 
-Bell = Callable[[Sequence[str]], Awaitable[None]]
+Bell = Callable[[Sequence[str], Traces], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Waiting:
 
     alerts: list[NewAlert]
     answer: "asyncio.Future[list[Accepted]]"
+    trace: Trace | None = None
 
 
 class Gate:
@@ -33,7 +35,7 @@ class Gate:
 
     Args:
         intake: makes alerts durable.
-        bell: rings for the ids of alerts that are new.
+        bell: rings for the ids of alerts that are new, with the traces of their requests.
         settings: `commit_alerts` and `max_in_flight`.
     """
 
@@ -58,7 +60,9 @@ class Gate:
             if self._closed:
                 return
 
-    async def submit(self, items: Sequence[Item], source: str | None) -> list[Accepted]:
+    async def submit(
+        self, items: Sequence[Item], source: str | None, trace: Trace | None = None
+    ) -> list[Accepted]:
         """Make the alerts durable; the answers are in the order of `items`.
 
         Raises:
@@ -71,7 +75,8 @@ class Gate:
         self._check_open()  # it may have closed meanwhile, and nobody commits any more
         now = datetime.now(UTC)
         answer: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Waiting([_identify(item, source, now) for item in items], answer))
+        alerts = [_identify(item, source, now) for item in items]
+        self._waiting.append(Waiting(alerts, answer, trace))
         self._arrived.set()
         return await answer
 
@@ -115,14 +120,18 @@ class Gate:
             await self._commit_alone(group, error)
             return
         start = 0
+        traces: dict[str, Trace] = {}
         for request in group:
             end = start + len(request.alerts)
+            if request.trace is not None:
+                ids = (one.alert_id for one in accepted[start:end])
+                traces.update(dict.fromkeys(ids, request.trace))
             if not request.answer.done():
                 request.answer.set_result(accepted[start:end])
             start = end
         fresh = [answer.alert_id for answer in accepted if not answer.duplicate]
         if fresh:
-            await self._bell(fresh)
+            await self._bell(fresh, traces)
 
     async def _commit_alone(self, group: list[Waiting], error: Exception) -> None:
         """A request that the database refuses must not take its neighbours with it."""

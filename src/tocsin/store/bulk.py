@@ -16,6 +16,8 @@ from sqlalchemy.engine import Connection, make_url
 CHUNKS = (250, 50, 10, 1)
 IN_LIMIT = 500
 PIPELINED = "%s"  # the mark of the driver that pipelines
+WRITTEN = "written"
+"""In `Connection.info`: rows written in this transaction, by table."""
 Row = tuple[Any, ...]
 
 
@@ -48,6 +50,7 @@ class BulkInsert:
         self._returning = returning is not None
         if returning:
             self._tail += f" RETURNING {returning}"
+        self._table = table.name
         self._width = len(columns)
         self._statement = lru_cache(maxsize=16)(self._build)
 
@@ -59,6 +62,7 @@ class BulkInsert:
         mark = mark_of(connection)
         if mark == PIPELINED and not self._returning:
             _each(connection, self._statement(1, mark), rows)
+            _tally(connection, self._table, len(rows))
             return []
         returned: list[Any] = []
         for part in chunks(rows):
@@ -67,6 +71,7 @@ class BulkInsert:
             )
             if result.returns_rows:
                 returned.extend(row[0] for row in result)
+        _tally(connection, self._table, len(returned) if self._returning else len(rows))
         return returned
 
 
@@ -101,6 +106,7 @@ class BulkUpdate:
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Change the rows, at most 250 a statement."""
         mark = mark_of(connection)
+        _tally(connection, self._table.name, len(rows))
         if mark == PIPELINED:
             _each(connection, self._statement(1, mark), rows)
             return
@@ -114,6 +120,11 @@ def _each(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
     """One prepared statement for all rows, sent without waiting for the answer to each."""
     if rows:
         connection.exec_driver_sql(statement, list(rows))
+
+
+def _tally(connection: Connection, table: str, rows: int) -> None:
+    written = connection.info.setdefault(WRITTEN, {})
+    written[table] = written.get(table, 0) + rows
 
 
 def mark_of(connection: Connection) -> str:

@@ -13,6 +13,7 @@ batch, and 38,000/s with nobody else running).
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -32,7 +33,9 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
+from tocsin import metrics
 from tocsin.errors import SettingsError, StoreUnavailable
+from tocsin.store.bulk import WRITTEN
 
 T = TypeVar("T")
 
@@ -69,7 +72,7 @@ class Database:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        return await self._run(self._readers, self._read, query)
+        return await self._run("read", self._readers, self._read, query)
 
     async def write(self, change: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Run a change in one transaction on a writing thread; it is committed on return.
@@ -83,7 +86,7 @@ class Database:
         Raises:
             StoreUnavailable: the database does not answer; nothing was changed.
         """
-        return await self._run(self._writers, self._write, change, durable)
+        return await self._run("write", self._writers, self._write, change, durable)
 
     async def close(self) -> None:
         """Wait for the transactions under way, then let everything go."""
@@ -95,10 +98,12 @@ class Database:
         self._write_engine.dispose()
         self._read_engine.dispose()
 
-    async def _run(self, pool: ThreadPoolExecutor, run: Callable[..., T], *arguments: Any) -> T:
+    async def _run(
+        self, use: str, pool: ThreadPoolExecutor, run: Callable[..., T], *arguments: Any
+    ) -> T:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(pool, run, *arguments)
+            return await loop.run_in_executor(pool, _timed, use, run, *arguments)
         except (OperationalError, InterfaceError) as error:
             raise StoreUnavailable(f"the database does not answer: {error.orig}") from error
         except DBAPIError as error:
@@ -117,12 +122,31 @@ class Database:
         with self._write_engine.connect() as connection:
             if self.sqlite:
                 _set_sqlite_sync(connection, durable)
+            connection.info.pop(WRITTEN, None)
             with connection.begin():
                 if self.sqlite:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                 elif not durable:
                     connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-                return change(connection)
+                result = change(connection)
+            for table, rows in connection.info.pop(WRITTEN, {}).items():
+                metrics.PERSISTED.labels(table, "written").inc(rows)
+            return result
+
+
+def _timed(use: str, run: Callable[..., T], *arguments: Any) -> T:
+    """Run a transaction on its thread, and count how long it took and whether it failed."""
+    started = time.perf_counter()
+    try:
+        return run(*arguments)
+    except SQLAlchemyError as error:
+        away = isinstance(error, OperationalError | InterfaceError) or (
+            isinstance(error, DBAPIError) and error.connection_invalidated
+        )
+        metrics.DATABASE_FAILURES.labels(use, "unavailable" if away else "refused").inc()
+        raise
+    finally:
+        metrics.TRANSACTION_SECONDS.labels(use).observe(time.perf_counter() - started)
 
 
 def _driver_url(url: str) -> sa.URL:

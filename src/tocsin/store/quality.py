@@ -13,10 +13,18 @@ from typing import Any
 
 from msgspec import inspect
 
+from tocsin.errors import DataQualityError
 from tocsin.model import Dossier
+from tocsin.store.rows import text
 
 Check = Callable[[Any], str | None]
-FIELDS = ("alert", "context", "intel", "verdict")
+TABLES = {
+    "alert": "alerts",
+    "context": "alert_context",
+    "intel": "threat_intel",
+    "verdict": "triage_results",
+}
+"""The table that holds each field of a dossier."""
 
 
 def violation(dossier: Dossier, filled: Sequence[str]) -> str | None:
@@ -33,12 +41,31 @@ def violation(dossier: Dossier, filled: Sequence[str]) -> str | None:
     return None
 
 
+def refused_table(dossier: Dossier, filled: Sequence[str], found: str = "") -> str:
+    """The table that would not have taken the dossier.
+
+    Args:
+        dossier: what was to be written.
+        filled: its fields that were.
+        found: what `violation` said, if it was that.
+    """
+    field = found.partition(": ")[2].partition(".")[0]
+    if field in TABLES:
+        return TABLES[field]
+    for name in filled:
+        try:
+            text(getattr(dossier, name))
+        except DataQualityError:
+            return TABLES[name]
+    return TABLES["alert"]
+
+
 @cache
 def _checks() -> dict[str, Check]:
     info = inspect.type_info(Dossier)
     assert isinstance(info, inspect.StructType)
     types = {field.encode_name: field.type for field in info.fields}
-    return {name: _compile(types[name]) or _nothing for name in FIELDS}
+    return {name: _compile(types[name]) or _nothing for name in TABLES}
 
 
 def _compile(kind: inspect.Type) -> Check | None:  # noqa: PLR0911  # a case for each kind
