@@ -12,7 +12,6 @@ import httpx2
 import msgspec
 import psycopg
 from psycopg import sql
-
 from tests.bench import load
 from tests.postgres import Postgres, postgres
 from tests.rabbitmq import rabbitmq
