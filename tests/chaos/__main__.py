@@ -1,8 +1,8 @@
-"""`make chaos`: random faults under load; reports what was lost (nothing) and how fast it caught up.
+"""`make chaos`: random faults under load; says what was lost (nothing) and how fast it caught up.
 
-Faults: kill -9 of any role, RabbitMQ stopped and started, its queues deleted, PostgreSQL crashed and
-started again, its connections cut, and the same alerts sent twice. After each the system must settle:
-accepted = triaged + folded + parked, one row each in every table.
+Faults: kill -9 of any role, RabbitMQ stopped and started, its queues deleted, PostgreSQL crashed
+and started again, its connections cut, and the same alerts sent twice. Afterwards the system must
+settle: accepted = triaged + folded + parked, one row each in every table.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
-
 from tests.bench import load
 from tests.postgres import Postgres, postgres
 from tests.rabbitmq import RabbitMQ, rabbitmq
