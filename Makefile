@@ -57,6 +57,8 @@ lock: $(TEST_READY) ## Pin the dependencies again, at their newest
 		--no-emit-index-url --custom-compile-command "make lock" -o requirements/base.txt
 	$(BIN)/uv pip compile -q --upgrade requirements/dev.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --upgrade deploy/build.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -o deploy/build.txt
 
 clean: ## Remove the environment, caches and benchmark results; never the data folder
 	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
