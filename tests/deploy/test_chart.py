@@ -217,10 +217,10 @@ def test_services_budgets_and_probes_reach_the_pods_of_their_role(plain: list[Ob
             for probe in ("startupProbe", "readinessProbe", "livenessProbe")
         }
         assert paths == {
-            "startupProbe": "/ready", "readinessProbe": "/ready", "livenessProbe": "/health"
+            "startupProbe": "/ready", "readinessProbe": "/ready", "livenessProbe": "/live"
         }  # fmt: skip
         patience = container["livenessProbe"]
-        assert patience["periodSeconds"] * patience["failureThreshold"] >= 600
+        assert patience["periodSeconds"] * patience["failureThreshold"] >= 120
 
 
 def test_the_tables_are_upgraded_before_anything_is_replaced(plain: list[Object]) -> None:
