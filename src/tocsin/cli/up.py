@@ -86,8 +86,8 @@ def listener_url(settings: Settings, port: int) -> str:
 
 def _welcome(system: System, url: str, secret: str | None) -> None:
     folder.write_server(system.settings, folder.Server(os.getpid(), url))
-    shown = secret if sys.stdout.isatty() else None  # standard output may be a log
-    _print_welcome(system.settings, url, shown)
+    if sys.stdout.isatty():  # else it may be a log, whose lines are JSON
+        _print_welcome(system.settings, url, secret)
 
 
 def _print_welcome(settings: Settings, url: str, secret: str | None) -> None:
