@@ -3,13 +3,14 @@ PYTHON ?= python3
 HOST   ?= 127.0.0.1
 PORT   ?= 9000
 DATA   ?= .tocsin
+SECONDS ?= 300
 
 BIN  := .venv/bin
 READY := .venv/.ready
 TEST_READY := .venv/.test-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test check bench fmt docs lock clean
+.PHONY: help up demo down test check bench chaos fmt docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -24,7 +25,8 @@ demo: $(READY) ## The same, with an inventory, indicators and sample alerts sent
 down: $(READY) ## Stop it
 	@$(BIN)/tocsin down --data $(DATA)
 
-test: $(TEST_READY) ## Run all tests
+test: $(TEST_READY) ## Run all tests, on real PostgreSQL and RabbitMQ servers that they start themselves
+	@sh tests/install-servers.sh
 	$(BIN)/python -m pytest
 
 check: $(TEST_READY) ## Lint, format, types, layers, dependencies and the rules of the house
@@ -36,7 +38,12 @@ check: $(TEST_READY) ## Lint, format, types, layers, dependencies and the rules 
 	$(BIN)/python -m pytest -q tests/rules
 
 bench: $(TEST_READY) ## Measure throughput, latency and memory; writes .bench/results.json
+	@sh tests/install-servers.sh
 	$(BIN)/python -m tests.bench
+
+chaos: $(TEST_READY) ## Break services at random under load for five minutes (SECONDS=300)
+	@sh tests/install-servers.sh
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS)
 
 fmt: $(TEST_READY) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix-only .
@@ -50,6 +57,8 @@ lock: $(TEST_READY) ## Pin the dependencies again, at their newest
 		--no-emit-index-url --custom-compile-command "make lock" -o requirements/base.txt
 	$(BIN)/uv pip compile -q --upgrade requirements/dev.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --upgrade deploy/build.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -o deploy/build.txt
 
 clean: ## Remove the environment, caches and benchmark results; never the data folder
 	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

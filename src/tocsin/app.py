@@ -102,7 +102,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     Raises:
         StoreUnavailable: the database does not answer.
     """
-    database = Database(settings.database_url)
+    key = settings.audit_key.get_secret_value()
+    database = Database(settings.database_url, audit_key=key)
     try:
         await migrate.upgrade(database)
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -6,6 +6,7 @@ counter that appears with 1 has not risen for who watches its rate.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 
 from prometheus_client import (
     CollectorRegistry,
@@ -171,25 +172,21 @@ def prepare(steps: Mapping[str, str], tables: Iterable[str]) -> None:
         steps: the queue that each step of this process takes from, by the step's name.
         tables: those that the pipeline writes.
     """
-    for outcome in ("accepted", "duplicate", "refused"):
-        RECEIVED.labels(outcome)
-    for table in tables:
-        for outcome in ("written", "refused"):
-            PERSISTED.labels(table, outcome)
-    for use in ("read", "write"):
-        for reason in ("unavailable", "refused"):
-            DATABASE_FAILURES.labels(use, reason)
-    for operation in (*OPERATIONS, *steps) if steps else ():
-        STORE_RETRIES.labels(operation)
-    for step in (*steps, "save") if steps else ():
-        PARKED.labels(step)
-        for reason in FAILURES:
-            STEP_FAILURES.labels(step, reason)
-    for step, queue in steps.items():
-        SWEPT.labels(step)
-        RINGS.labels(queue, "failed")
-        for outcome in ("done", "failed"):
-            STEP_ALERTS.labels(step, outcome)
+    _exist(RECEIVED, ("accepted", "duplicate", "refused"))
+    _exist(PERSISTED, tables, ("written", "refused"))
+    _exist(DATABASE_FAILURES, ("read", "write"), ("unavailable", "refused"))
+    if steps:
+        _exist(STORE_RETRIES, (*OPERATIONS, *steps))
+        _exist(PARKED, (*steps, "save"))
+        _exist(STEP_FAILURES, (*steps, "save"), FAILURES)
+        _exist(STEP_ALERTS, steps, ("done", "failed"))
+        _exist(SWEPT, steps)
+        _exist(RINGS, steps.values(), ("failed",))
+
+
+def _exist(counter: Counter, *labels: Iterable[str]) -> None:
+    for values in product(*labels):
+        counter.labels(*values)
 
 
 def reason_of(error: BaseException) -> str:

@@ -108,6 +108,14 @@ class Settings(BaseSettings):
         0.2, gt=0, description="Seconds between looks for changed indicators."
     )
 
+    # --- the audit trail -----------------------------------------------------------------------
+    audit_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key of the audit trail's hashes, so that who can write the database cannot "
+        "make them anew. Several, parted by commas: the first is for new rows, all are for "
+        "checking. Empty: plain SHA-256.",
+    )
+
     # --- logs -------------------------------------------------------------------------------
     log_level: str = Field("info", description="Least level that is logged: debug … critical.")
     log_format: str = Field(

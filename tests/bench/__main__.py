@@ -8,14 +8,22 @@ import subprocess
 
 from rich.console import Console
 from rich.table import Table
-from tests.bench import embedded
+from tests.bench import embedded, services
 from tests.servers import ROOT
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="runs of each throughput figure")
-    results = embedded.measure(parser.parse_args().runs)
+    parser.add_argument(
+        "--only", choices=("embedded", "services"), help="measure one of the two, not both"
+    )
+    wanted = parser.parse_args()
+    results: dict[str, dict[str, object]] = {}
+    if wanted.only != "services":
+        results |= embedded.measure(wanted.runs)
+    if wanted.only != "embedded":
+        results |= services.measure(wanted.runs)
     report = {"machine": _machine(), "commit": _commit(), "results": results}
     folder = ROOT / ".bench"
     folder.mkdir(exist_ok=True)

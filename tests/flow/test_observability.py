@@ -68,14 +68,13 @@ def selectors(node: Any) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, str]]]:
     """The labels of every sample that a server showed after it had seen work and trouble."""
-    with serving(tmp_path_factory.mktemp("seen")) as server:
-        with server.client() as client:
-            sent = [{"title": f"seen {n}", "source_ip": "192.0.2.7"} for n in range(30)]
-            accepted(client.post(ALERTS, json=sent))
-            client.post(ALERTS, json=sent[0])
-            client.post(ALERTS, content=b"{broken")
-            server.settle()
-            return samples(client.get("/metrics").text)
+    with serving(tmp_path_factory.mktemp("seen")) as server, server.client() as client:
+        sent = [{"title": f"seen {n}", "source_ip": "192.0.2.7"} for n in range(30)]
+        accepted(client.post(ALERTS, json=sent))
+        client.post(ALERTS, json=sent[0])
+        client.post(ALERTS, content=b"{broken")
+        server.settle()
+        return samples(client.get("/metrics").text)
 
 
 def samples(text: str) -> dict[str, list[dict[str, str]]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-
 from tests.postgres import Postgres
 from tests.rabbitmq import RabbitMQ
 from tests.servers import tocsin

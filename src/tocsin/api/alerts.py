@@ -20,6 +20,7 @@ from tocsin.normalize import to_ecs, to_ocsf
 from tocsin.pipeline import FIRST, STEPS
 from tocsin.ports import Accepted
 from tocsin.runner import ring
+from tocsin.store.accounts import ApiKey
 from tocsin.store.queries import SORTS, AlertFilter, AlertPage
 
 _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
@@ -181,7 +182,8 @@ async def read_alert(
 async def retry_alert(request: Request[Any, Any, Any], alert_id: FromPath[str]) -> dict[str, str]:
     """Give a parked alert its attempts back and ring for it."""
     system: System = request.app.state.system
-    if not await system.store.dossiers.unpark(alert_id):
+    key: ApiKey = request.auth
+    if not await system.store.dossiers.unpark(alert_id, actor=f"key:{key.key_id}"):
         raise NotFoundError(f"there is no parked alert {alert_id}")
     await ring(system.bus, FIRST.takes, [alert_id])  # a later step hears of it from the sweeper
     return {"alert_id": alert_id, "status": AlertStatus.RECEIVED.value}

@@ -34,6 +34,7 @@ def create_application(system: System, *, alert_routes: bool = True) -> Litestar
         route_handlers=[
             *([alerts.router] if alert_routes else []),
             health.health,
+            health.live,
             health.ready,
             health.show_metrics,
             welcome,

@@ -29,6 +29,12 @@ async def health(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     )
 
 
+@get("/live", summary="Does this process run?", tags=["operation"])
+async def live() -> dict[str, bool]:
+    """200 whatever the dependencies do: a restart would not bring them back."""
+    return {"live": True}
+
+
 @get("/ready", summary="Does this process take new alerts?", tags=["operation"])
 async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """503 while the process is stopping or its database is away."""

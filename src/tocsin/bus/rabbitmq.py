@@ -88,6 +88,7 @@ class RabbitBus:
                 await self._publish(queue, message)
         except BROKEN as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
+            await self.drop()
             raise BusUnavailable(f"the broker does not answer: {error!r}") from error
 
     async def take(self, queue: str, limit: int) -> Sequence[Envelope]:
@@ -105,6 +106,7 @@ class RabbitBus:
                 channel = await (await self.connection()).channel()
                 await channel.close()
         except BROKEN as error:
+            await self.drop()
             raise BusUnavailable(f"the broker does not answer: {error!r}") from error
 
     async def stop(self) -> None:
@@ -163,6 +165,14 @@ class RabbitBus:
                 await declare(connection, self._queues)
                 self._connection, self._publisher = connection, None
             return self._connection
+
+    async def drop(self) -> None:
+        """Forget a connection that failed: a closed one does not always say that it is."""
+        broken, self._connection, self._publisher = self._connection, None, None
+        if broken is not None:
+            with contextlib.suppress(*BROKEN):
+                async with asyncio.timeout(AWAY_SECONDS):
+                    await broken.close()
 
     async def _publish(self, queue: str, message: aio_pika.Message) -> None:
         connection = await self.connection()
@@ -231,6 +241,7 @@ class _Listener:
                 await self._watch(channel)
             except BROKEN as error:
                 log.warning("bus.broken", queue=self._queue, error=repr(error)[:300], pause=pause)
+                await self._bus.drop()
             self._waiting.clear()  # the broker will deliver them again
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

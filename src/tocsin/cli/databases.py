@@ -113,7 +113,8 @@ def _age(text: str) -> timedelta:
 
 
 async def _upgrade(settings: Settings) -> tuple[str | None, str | None]:
-    database = Database(settings.database_url)
+    key = settings.audit_key.get_secret_value()
+    database = Database(settings.database_url, audit_key=key)
     try:
         return await migrate.upgrade(database)
     finally:

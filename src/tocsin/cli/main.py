@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__, logs
-from tocsin.cli import databases, explain, keys, normalize, queues, send, serve, triage, up, watch
+from tocsin.cli import (
+    audit,
+    databases,
+    explain,
+    keys,
+    normalize,
+    queues,
+    send,
+    serve,
+    triage,
+    up,
+    watch,
+)
 from tocsin.cli.imports import assets_app, intel_app, users_app
 from tocsin.cli.look import plain
 from tocsin.errors import TocsinError, Unavailable
@@ -41,6 +53,7 @@ app.add_typer(users_app, name="users")
 app.add_typer(intel_app, name="intel")
 app.add_typer(keys.app, name="key")
 app.add_typer(databases.app, name="db")
+app.add_typer(audit.app, name="audit")
 app.add_typer(queues.app, name="queue")
 
 

@@ -86,12 +86,12 @@ def listener_url(settings: Settings, port: int) -> str:
 
 def _welcome(system: System, url: str, secret: str | None) -> None:
     folder.write_server(system.settings, folder.Server(os.getpid(), url))
-    if sys.stdout.isatty():
+    if sys.stdout.isatty():  # else it may be a log, whose lines are JSON
         _print_welcome(system.settings, url, secret)
 
 
 def _print_welcome(settings: Settings, url: str, secret: str | None) -> None:
-    key = secret or "YOUR-KEY"
+    key = secret or f"$(cat {settings.data / folder.FIRST_KEY})"
     typer.echo(
         f"""
 Tocsin runs at {url}
@@ -100,7 +100,7 @@ Tocsin runs at {url}
   verdicts        tocsin watch          why: tocsin explain ALERT_ID
 
 Send an alert:
-  curl -sS {url}/api/v1/alerts -H 'Authorization: Bearer {key}' \\
+  curl -sS {url}/api/v1/alerts -H "Authorization: Bearer {key}" \\
     -H 'Content-Type: application/json' \\
     -d '{{"title":"Beacon to a known C2","severity":"high","source_ip":"192.0.2.10",\
 "destination_ip":"198.51.100.7"}}'

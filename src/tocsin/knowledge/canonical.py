@@ -15,6 +15,7 @@ from tocsin.model import ObservableType
 MAX_DOMAIN = 253
 MAX_URL = 8192
 MAX_IP = 64
+FEWEST_COLONS = 6  # of an IPv6 address without `::`, when it ends like an IPv4 address
 MAX_EMAIL = 1024
 MAX_CACHED_URL = 512  # longer ones are seldom seen twice, and would fill the memory
 HASH_LENGTHS = frozenset({32, 40, 64, 128})  # MD5, SHA-1, SHA-256, SHA-512
@@ -80,7 +81,7 @@ def _ip_address(text: str) -> str | None:
             if int(part) > 255:
                 return None
         return text
-    if ":" not in text:
+    if "::" not in text and text.count(":") < FEWEST_COLONS:
         return None
     if text[0] == "[" and text[-1] == "]":
         text = text[1:-1]

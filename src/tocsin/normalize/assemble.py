@@ -1,5 +1,6 @@
 """From found values to one immutable alert; empty groups are shared, not built."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,26 +12,19 @@ from tocsin.normalize.fields import CASTS
 RELATED = tuple(field for field in CASTS if field.startswith("related."))
 # Field name → the group that holds it and its name there; no group: a field of the alert itself.
 _PLACES: dict[str, tuple[str, str]] = {
-    field: (field.rpartition(".")[0], field.rpartition(".")[2])
-    for field in CASTS
-    if field not in RELATED
+    field: (field.rpartition(".")[0], field.rpartition(".")[2]) for field in CASTS
 }
 _NESTED = (("process.parent", "process", "parent"), ("file.hash", "file", "hash"))
 
 
 def assemble(found: Mapping[str, Any], **extra: Any) -> Alert:
     """Build the alert from values by field name; `extra` are fields of the alert itself."""
-    groups: dict[str, dict[str, Any]] = {"": extra}
+    groups: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for field, value in found.items():
-        if field in _PLACES:
-            name, member = _PLACES[field]
-            if name in groups:
-                groups[name][member] = value
-            else:
-                groups[name] = {member: value}
+        name, member = _PLACES[field]
+        groups[name][member] = value
+    groups.pop("related", None)
     for inner, outer, name in _NESTED:
         if inner in groups:
-            groups.setdefault(outer, {})[name] = groups.pop(inner)
-    top = groups.pop("")
-    top.update(groups)
-    return msgspec.convert(top, Alert)
+            groups[outer][name] = groups.pop(inner)
+    return msgspec.convert({**groups.pop("", {}), **groups, **extra}, Alert)

@@ -13,11 +13,13 @@ from tocsin.knowledge.canonical import hash_value, ip_address
 from tocsin.model import Severity
 from tocsin.normalize.attack import tactic_ids, technique_ids
 from tocsin.normalize.severity import severity_of
+from tocsin.normalize.times import iso_time
 
 Cast = Callable[[Any, list[str]], Any]
 
 MAX_ITEMS = 100
 MAX_COUNT = 2**63 - 1
+MAX_DIGITS = 20
 MAX_TRANSPORT = 32
 NOTHING = frozenset(
     {"", "-", "--", "n/a", "null", "(null)", "<null>", "none", "nil", "undefined", "not available"}
@@ -153,7 +155,9 @@ def whole_cast(limit: int, what: str) -> Cast:
         if type(value) is int and 0 <= value <= limit:
             return value
         number = value
-        if type(value) is not int:
+        if type(value) is str and len(value) < MAX_DIGITS and value.isdigit() and value.isascii():
+            number = int(value)
+        elif type(value) is not int:
             text = clean_text(value)
             if text is None:
                 return None
@@ -262,7 +266,13 @@ def cast_tactics(value: Any, _notes: list[str]) -> tuple[str, ...] | None:
 
 
 def cast_time(value: Any, _notes: list[str]) -> Any:
-    """Times need the time of receipt, so the engine reads them; this only drops empty ones."""
+    """Read a time in ISO 8601 with a zone, and drop empty ones.
+
+    All others stay as they are: to read them needs the time of receipt, which the draft has.
+    """
     if isinstance(value, str):
+        time = iso_time(value)
+        if time is not None:
+            return time
         return None if len(value) <= LONGEST_NOTHING and value.lower() in NOTHING else value
     return None if value in ([], {}) else value

@@ -27,6 +27,7 @@ CHECKED = frozenset(
     | {"file.hash.md5", "file.hash.sha1", "file.hash.sha256"}
 )
 _WARM_UP = '{"warm": "up", "message": "see www.example.com"}'
+_NONE: frozenset[int] = frozenset()
 _NO_TIME = Gap(
     step=STEP, subject=TIME, reason=GapReason.ABSENT, detail="the alert carries no event time"
 )
@@ -60,12 +61,12 @@ class Engine:
         if definition is None:
             draft.notes.append("mapped by inference: no source definition knows this payload")
             inferred = infer(document, draft, {})
-            return self._finish(_sender_name(source), None, document, draft, inferred, frozenset())
+            return self._finish(_sender_name(source), None, document, draft, inferred, _NONE)
         if source and self._catalogue.named(source) is not definition:
             draft.notes.append(f"sent as {_sender_name(source)}, recognised as {definition.name}")
         if definition.camel and any(name[:1].isupper() for name in document):
             document = camel_keys(document)
-        aliased = frozenset[int]()
+        aliased = _NONE
         if definition.parts.names:
             aliased = definition.parts.add_to(document)
         map_fields(definition.plan, document, draft)
@@ -116,7 +117,11 @@ class Engine:
         notes = draft.notes
         if draft.failed:
             notes.extend(f"{field} could not be read: {why}" for field, why in draft.failed.items())
-        related = {field: found[field] for field in RELATED if field in found}
+        related = (
+            {field: found[field] for field in RELATED if field in found}
+            if not found.keys().isdisjoint(RELATED)
+            else {}
+        )
         title = found.pop("title", None) or _title(found, document, name)
         if definition is None:
             title = title[:TITLE_OF_LINE].strip()  # often a whole log line

@@ -24,14 +24,13 @@ class Expression:
     """A compiled expression: its function, and the paths without any of which it gives None.
 
     `needs` is None when it can give a value without any path (it has a default). `path` is set
-    when the expression is nothing but that path, `only` when there is no other path that its
-    value depends on.
+    when the expression is nothing but that path. `reads` are all paths that its value depends on.
     """
 
     pick: Pick
     needs: frozenset[str] | None
     path: str | None = None
-    only: str | None = None
+    reads: frozenset[str] = frozenset()
 
 
 def compile_expression(spec: Any, where: str, used: set[str]) -> Expression:
@@ -71,7 +70,7 @@ def _compile_alternative(spec: Any, where: str, used: set[str]) -> Expression:
     read: set[str] = set()
     expression = compile_expression(spec, where, read)
     used |= read
-    return replace(expression, only=read.pop()) if len(read) == 1 else expression
+    return replace(expression, reads=frozenset(read))
 
 
 def _compile_table(spec: dict[str, Any], where: str, used: set[str]) -> Expression:
@@ -144,7 +143,7 @@ def _first(parts: tuple[Expression, ...]) -> Expression:
             except DecodeError as error:
                 failure = error
                 continue
-            if not is_nothing(value):
+            if value is not None and not is_nothing(value):
                 return value
         if failure is not None:
             raise failure
@@ -184,7 +183,7 @@ def _decode(source: Pick, name: Any, take: Any, where: str) -> Pick:
 
     def pick(document: Any) -> Any:
         value = source(document)
-        if is_nothing(value):
+        if value is None or is_nothing(value):
             return None
         if type(value) is list and name not in {"hashes", "json", "event_data"}:
             value = value[0]

@@ -53,7 +53,7 @@ REPEATED = frozenset(
     {*_NAMES, *_DOMAINS, *_ADDRESSES, "title", "event.severity", "event.outcome", "tags"}
     | {"source.mac", "destination.mac", "file.hash.md5", "file.hash.sha1", "file.hash.sha256"}
     | {"threat.tactics", "threat.techniques", "network.transport", "network.protocol"}
-    | {"http.user_agent"}
+    | {"http.user_agent", "http.status", "destination.port"}
 ) - {"event.id", "email.message_id"}
 
 CASTS: Mapping[str, Cast] = MappingProxyType(

@@ -2,9 +2,11 @@
 
 import re
 import tomllib
+from datetime import datetime
 from functools import cache
 from importlib import resources
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any
 
 from tocsin.errors import DecodeError, SourceError
 from tocsin.knowledge.canonical import email_address, hash_value, ip_address
@@ -23,6 +25,7 @@ NAMES = frozenset(
 DOMAINS = frozenset({"dns.question", "related.domain"})
 MAILS = frozenset({"user.email", "email.sender"})
 ADDRESSES = frozenset({"source.ip", "destination.ip", "host.ip"})
+_RANK = itemgetter(0, 1)
 _TOWARDS = re.compile(r"dst|dest|target|server|resp|victim", re.IGNORECASE)
 _FROM = re.compile(
     r"src|source|client|remote|caller|attack|orig|peer|actor|user|sender|ip", re.IGNORECASE
@@ -30,12 +33,8 @@ _FROM = re.compile(
 _OF_TIME = re.compile(r"time|date|stamp|_at$|[a-z]At$|created", re.IGNORECASE)
 
 
-class Candidate(NamedTuple):
-    """A leaf that may be the value of a field; the lowest rank is tried first."""
-
-    rank: int
-    order: int
-    leaf: Leaf
+# A leaf that may be the value of a field; the lowest rank, then the first leaf, is tried first.
+Candidate = tuple[int, int, Leaf]
 
 
 def infer(document: dict[str, Any], draft: Draft, known: Known) -> frozenset[str]:
@@ -48,20 +47,20 @@ def infer(document: dict[str, Any], draft: Draft, known: Known) -> frozenset[str
     by_field: dict[str, list[Candidate]] = {}
     synonyms = _synonyms()
     for order, leaf in enumerate(leaves):
-        for name in (leaf.two, leaf.name):
-            for field, rank in synonyms.get(name, ()):
-                if field not in draft.found:
-                    by_field.setdefault(field, []).append(Candidate(rank, order, leaf))
+        _, name, two, _ = leaf
+        for field, rank in (*synonyms.get(two, ()), *synonyms.get(name, ())):
+            if field not in draft.found:
+                by_field.setdefault(field, []).append((rank, order, leaf))
     used: set[str] = set()
-    for field in _fields():
-        candidates = by_field.get(field)
-        if candidates:
-            candidates.sort(key=lambda candidate: candidate[:2])
-            _take_best(field, candidates, draft, used)
+    for field in sorted(by_field, key=_fields().__getitem__):
+        candidates = by_field[field]
+        if len(candidates) > 1:
+            candidates.sort(key=_RANK)
+        _take_best(field, candidates, draft, used)
     _take_shapes(leaves, draft, used)
     if TIME not in draft.found:
-        named = [leaf for leaf in leaves if _OF_TIME.search(leaf.path.rpartition(".")[2])]
-        _take_best(TIME, [Candidate(0, 0, leaf) for leaf in named[:MAX_TIMES]], draft, used)
+        named = [leaf for leaf in leaves if _OF_TIME.search(leaf[0].rpartition(".")[2])]
+        _take_best(TIME, [(0, 0, leaf) for leaf in named[:MAX_TIMES]], draft, used)
     user = str(draft.found.get("user.name", ""))
     if "@" in user and (address := email_address(user)) is not None:
         draft.found["user.email"] = address
@@ -69,15 +68,15 @@ def infer(document: dict[str, Any], draft: Draft, known: Known) -> frozenset[str
 
 
 def _take_best(field: str, candidates: list[Candidate], draft: Draft, used: set[str]) -> None:
-    for candidate in candidates:
+    for _, _, (path, _, _, raw) in candidates:
         try:
-            value = _read(field, candidate.leaf.value, draft)
+            value = _read(field, raw, draft)
         except DecodeError:
             continue
         if value is not None:
             draft.found[field] = value
             draft.failed.pop(field, None)
-            used.add(candidate.leaf.path)
+            used.add(path)
             return
     if field == TIME and candidates:
         draft.failed[field] = "not a time"
@@ -100,7 +99,9 @@ def _read(field: str, raw: Any, draft: Draft) -> Any:
     if field != "description" and isinstance(raw, str) and not _looks_right(field, raw.strip()):
         raise DecodeError("not of the field's shape")
     value = CASTS[field](raw, draft.notes)
-    return draft.read_time(value) if field == TIME and value is not None else value
+    if field != TIME or value is None or isinstance(value, datetime):
+        return value
+    return draft.read_time(value)
 
 
 def _require(value: Any, what: str) -> Any:
@@ -131,28 +132,33 @@ def _take_shapes(leaves: list[Leaf], draft: Draft, used: set[str]) -> None:
     found = draft.found
     known = {value for value in found.values() if isinstance(value, str)}
     related: dict[str, list[str]] = {"related.ip": [], "related.hash": []}
-    for leaf in leaves:
-        value = leaf.value
-        if type(value) is not str or not 3 < len(value) < 160 or leaf.path in used:
+    for path, _, _, value in leaves:
+        if type(value) is not str or not 3 < len(value) < 160 or path in used:
             continue
-        address = ip_address(value) if value[0] == ":" or value[0].isalnum() else None
+        address = ip_address(value) if _looks_like_address(value) else None
         if address is not None and address not in known:
-            field = _side(leaf.path, found)
+            field = _side(path, found)
             if field is not None:
                 found[field] = address
             else:
                 related["related.ip"].append(address)
             known.add(address)
-            used.add(leaf.path)
-        elif len(value.strip()) in HASH_NAMES and _names_hash(leaf.path):
+            used.add(path)
+        elif len(value.strip()) in HASH_NAMES and _names_hash(path):
             digest = hash_value(value)
             if digest is not None and digest not in known:
                 related["related.hash"].append(digest)
                 known.add(digest)
-                used.add(leaf.path)
+                used.add(path)
     for field, values in related.items():
         if values:
             found[field] = (*found.get(field, ()), *values[:MAX_RELATED])
+
+
+def _looks_like_address(text: str) -> bool:
+    if text[0] != ":" and not text[0].isalnum():
+        return False
+    return text.count(".") == 3 or text.count(":") > 1
 
 
 def _side(path: str, found: dict[str, Any]) -> str | None:
@@ -168,8 +174,9 @@ def _names_hash(path: str) -> bool:
 
 
 @cache
-def _fields() -> tuple[str, ...]:
-    return tuple(_table())
+def _fields() -> dict[str, int]:
+    """The fields that have synonyms, each with its place in the order that they are tried in."""
+    return {field: place for place, field in enumerate(_table())}
 
 
 @cache

@@ -1,10 +1,8 @@
 """The scalars of a payload with their names, seen through pairs, embedded JSON and log lines."""
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from tocsin.errors import DecodeError
 from tocsin.normalize.decode import decode_key_value, read_json
@@ -12,6 +10,7 @@ from tocsin.normalize.survey import MAX_DEPTH, Known
 
 MAX_LEAVES = 3000
 MAX_ROWS = 100
+MAX_PAIR = 4  # members; larger objects are records, not pairs
 MAX_EMBEDDED = 262_144
 MAX_NAME = 128
 # Members that hold a whole log line, which may consist of `key=value` pairs.
@@ -29,18 +28,15 @@ _TYPE_SUFFIX = re.compile(r"_[a-z]$")  # Log Analytics: SrcIpAddr_s, Port_d
 _EMPTY: Known = {}
 
 
-class Leaf(NamedTuple):
-    """A scalar of the payload: its path, the normalised last one and two names, the value."""
-
-    path: str
-    name: str
-    two: str
-    value: Any
+# A scalar of the payload: its path, the normalised last one and two names, the value.
+Leaf = tuple[str, str, str, Any]
 
 
 def leaves_of(document: dict[str, Any], known: Known) -> list[Leaf]:
     """The leaves that are not `known`, nearer ones of each object before deeper ones."""
-    return list(islice(_walk(document, known, "", "", 0), MAX_LEAVES))
+    leaves: list[Leaf] = []
+    _collect(document, known, "", "", leaves, 0)
+    return leaves[:MAX_LEAVES]
 
 
 def plain_name(name: str) -> str:
@@ -53,14 +49,19 @@ def _plain_name(name: str) -> str:
     return _NOT_ALNUM.sub("", _TYPE_SUFFIX.sub("", name).lower())
 
 
-def _walk(
-    node: dict[str, Any], known: Known | None, prefix: str, parent: str, depth: int
-) -> Iterator[Leaf]:
-    if depth > MAX_DEPTH:
+def _collect(  # noqa: C901 - the hot path is one loop
+    node: dict[str, Any],
+    known: Known | None,
+    prefix: str,
+    parent: str,
+    leaves: list[Leaf],
+    depth: int,
+) -> None:
+    if depth > MAX_DEPTH or len(leaves) >= MAX_LEAVES:
         return
-    if pair := _pair(node):
+    if len(node) <= MAX_PAIR and (pair := _pair(node)):
         name = plain_name(pair[0])
-        yield Leaf(f"{prefix}{pair[0]}", name, parent + name, pair[1])
+        leaves.append((f"{prefix}{pair[0]}", name, parent + name, pair[1]))
     inside: list[tuple[str, dict[str, Any], Known]] = []
     for key, value in node.items():
         below = known.get(key, _EMPTY) if known is not None else None
@@ -68,44 +69,46 @@ def _walk(
             if type(value) is not dict or key[:1] == "@":
                 continue
             below = _EMPTY  # an object where the definition expected a value was not read
-        path = f"{prefix}{key}"
-        objects, scalar = _split(key, value)
-        inside.extend((path, item, below) for item in objects)
-        if scalar is not None:
-            name = plain_name(key)
-            yield Leaf(path, name, parent + name, scalar)
-    for path, child, below in inside:
-        yield from _walk(child, below, f"{path}.", plain_name(path.rpartition(".")[2]), depth + 1)
-
-
-def _split(key: str, value: Any) -> tuple[list[dict[str, Any]], Any]:
-    """The objects within a member's value, and what of it is a scalar or a list of scalars."""
-    if type(value) is dict:
-        return [value], None
-    if type(value) is list:
-        rows = [item for item in value if type(item) is dict]
-        scalars = [item for item in value if type(item) is not dict]
-        return rows[:MAX_ROWS], scalars or None
-    if value is None or value == "":
-        return [], None
-    embedded = _embedded(key, value)
-    if embedded is None:
-        return [], value
-    return [embedded], None if value[0] == "{" else value
+        scalar = value
+        if type(value) is dict:
+            inside.append((key, value, below))
+            continue
+        if type(value) is list:
+            rows = [item for item in value if type(item) is dict]
+            inside.extend((key, row, below) for row in rows[:MAX_ROWS])
+            scalar = [item for item in value if type(item) is not dict] if rows else value
+            if not scalar:
+                continue
+        elif value is None or value == "":
+            continue
+        elif type(value) is str and (embedded := _embedded(key, value)) is not None:
+            inside.append((key, embedded, below))
+            if value[0] == "{":
+                continue
+        name = plain_name(key)
+        leaves.append((f"{prefix}{key}", name, parent + name, scalar))
+    for key, child, below in inside:
+        last = plain_name(key.rpartition(".")[2])
+        _collect(child, below, f"{prefix}{key}.", last, leaves, depth + 1)
 
 
 def _pair(node: dict[str, Any]) -> tuple[str, Any] | None:
     """The name and value of `{"Key": "target_name", "ValueString": "…"}` and its relatives."""
-    if len(node) > 4:  # larger objects are records, not pairs
+    for name_key in NAME_KEYS:
+        if name_key in node and isinstance(name := node[name_key], str):
+            break
+    else:
         return None
-    name = next((node[key] for key in NAME_KEYS if isinstance(node.get(key), str)), None)
-    value = next((node[key] for key in VALUE_KEYS if node.get(key) not in (None, "")), None)
-    return (name, value) if name and value is not None and not isinstance(value, dict) else None
+    for value_key in VALUE_KEYS:
+        if value_key in node and node[value_key] not in (None, ""):
+            value = node[value_key]
+            return (name, value) if name and not isinstance(value, dict) else None
+    return None
 
 
-def _embedded(name: str, value: Any) -> dict[str, Any] | None:
+def _embedded(name: str, value: str) -> dict[str, Any] | None:
     """The object inside a text: JSON anywhere, `key=value` pairs where whole log lines stand."""
-    if type(value) is not str or not 2 < len(value) <= MAX_EMBEDDED:
+    if not 2 < len(value) <= MAX_EMBEDDED:
         return None
     if value[0] == "{" and value[-1] == "}":
         try:

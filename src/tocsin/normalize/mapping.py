@@ -5,8 +5,8 @@ from typing import Any
 
 from tocsin.errors import DecodeError
 from tocsin.normalize.cast import cast_time
-from tocsin.normalize.plan import Plan, remember
-from tocsin.normalize.times import iso_time, parse_time
+from tocsin.normalize.plan import Plan, recall, remember
+from tocsin.normalize.times import parse_time
 
 TIME = "event.time"
 
@@ -28,9 +28,6 @@ class Draft:
         Raises:
             DecodeError: it is no time.
         """
-        time = iso_time(value)
-        if time is not None:
-            return time
         moment = parse_time(value, self.received_at)
         if moment is None:
             raise DecodeError("not a time")
@@ -39,18 +36,23 @@ class Draft:
         return moment.time
 
 
-def map_fields(plan: Plan, document: dict[str, Any], draft: Draft) -> None:
+def map_fields(  # noqa: C901, PLR0912 - the hot path is one loop
+    plan: Plan, document: dict[str, Any], draft: Draft
+) -> None:
     """Fill the draft: for each field the first alternative that gives a usable value."""
     found, notes = draft.found, draft.notes
     lines, nodes = plan.lines(document)
     for name, choices, (cast, memory, place, member) in lines:
         if memory is not None:
             raw = nodes[place][member]
-            if type(raw) is str or type(raw) is int:
+            kind = type(raw)
+            if kind is str or kind is int:
                 value = memory.get(raw)
-                if value is not None:
-                    found[name] = value
-                    continue
+            else:
+                value = recall(memory, raw) if kind is list else None
+            if value is not None:
+                found[name] = value
+                continue
         failure: str | None = None
         noted = len(notes)
         for choice in choices:
@@ -62,7 +64,7 @@ def map_fields(plan: Plan, document: dict[str, Any], draft: Draft) -> None:
                 value = cast(value, notes)
                 if value is None:
                     continue
-                if cast is cast_time:
+                if cast is cast_time and type(value) is not datetime:
                     value = draft.read_time(value)
             except DecodeError as error:
                 failure = str(error)

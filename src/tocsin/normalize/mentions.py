@@ -156,11 +156,15 @@ def _scan(text: str) -> tuple[Mention, ...]:
     if "::" in text or text.count(":") > 3:  # an IPv6 address has more colons
         _take_ipv6(text, found)
     if len(text) >= SHORTEST_HASH:
-        for hit in _HEX.finditer(text):
-            value = hash_value(hit.group())
-            if value is not None and not value.isdigit():
-                found[ObservableType.HASH, value] = None
+        _take_hashes(text, found)
     return tuple(found)[:MAX_MENTIONS]
+
+
+def _take_hashes(text: str, found: dict[Mention, None]) -> None:
+    for hit in _HEX.finditer(text):
+        value = hash_value(hit.group())
+        if value is not None and not value.isdigit():
+            found[ObservableType.HASH, value] = None
 
 
 def _take_ipv6(text: str, found: dict[Mention, None]) -> None:

@@ -5,11 +5,10 @@ from functools import lru_cache
 from typing import Any
 
 from tocsin.errors import DecodeError
-from tocsin.knowledge.canonical import email_address, ip_address, refang, split_url
+from tocsin.knowledge.canonical import FEWEST_COLONS, email_address, ip_address, refang, split_url
 
 MAX_ADDRESSES = 20
 MAX_CACHED = 256
-FEWEST_COLONS = 6  # that an IPv6 address without `::` has, when it ends like an IPv4 address
 
 _HOST_PORT = re.compile(r"\[([^\]]{2,64})\](?::(\d{1,5}))?|([^\s:/\[\]]{1,255})(?:[:/](\d{1,5}))?")
 _FAST_LOG = re.compile(
@@ -23,7 +22,9 @@ _ADDRESS = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F.]{0,15}){2,8})(?![\w.]*\w)"
 )
 # IPv4 only; begins with its digit, so that the search goes from digit to digit.
-_ADDRESS_4 = re.compile(r"\d(?<![\w.:]\d)\d{0,2}(?:\.\d{1,3}){3}(?![\w.]*\w)")
+_ADDRESS_4 = re.compile(
+    r"[0-9](?<![\w.:].)[0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![\w.]*\w)"
+)
 _PORTS = re.compile(r"(?:(\d{1,5})\D{1,8})?(\d{1,5})", re.ASCII)
 _FINDING_TYPE = re.compile(
     r"(\w{2,64}):(\w{2,64})/([\w &-]{2,128})(?:\.([\w.-]{1,64}))?(?:!(.{1,64}))?"

@@ -30,7 +30,8 @@ def read_payload(payload: str) -> tuple[dict[str, Any], str | None]:
     text = payload.lstrip("\ufeff \t\r\n")
     if text[:1] in {"{", "["}:
         try:
-            return _as_object(read_json(text))
+            document = read_json(text)
+            return (document, None) if type(document) is dict else _as_object(document)
         except DecodeError:
             return _read_line(_encodable(text)), "begins like JSON and is none"
     return _read_line(_encodable(text)), None
@@ -82,8 +83,6 @@ def camel_keys(node: Any, depth: int = 0) -> Any:
 
 
 def _as_object(value: Any) -> tuple[dict[str, Any], str | None]:
-    if isinstance(value, dict):
-        return value, None
     if isinstance(value, list):
         for item in value:
             if isinstance(item, dict):

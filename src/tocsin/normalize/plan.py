@@ -15,8 +15,10 @@ from tocsin.normalize.path import EACH, ROOT, Pick
 MAX_TURNS = 4096
 MAX_SHAPE = 4096  # characters of keys; larger shapes are worked out anew each time
 MAX_MEMORY = 1024
-MAX_REMEMBERED = 128
+MAX_REMEMBERED = 256  # characters or bits
+MAX_LIST = 32
 _EMPTY: dict[str, Any] = {}
+_NOWHERE = (0, frozenset[str]())
 
 
 class FieldPlan(NamedTuple):
@@ -28,7 +30,7 @@ class FieldPlan(NamedTuple):
 
 
 # What values of one field were read as, by the raw value.
-Memory = dict[str | int, Any]
+Memory = dict[str | int | tuple[str, ...], Any]
 
 
 class Reading(NamedTuple):
@@ -51,6 +53,28 @@ class Choice(NamedTuple):
 Line = tuple[str, tuple[Choice, ...], Reading]
 Place = tuple[tuple[str, ...], str]
 Keys = tuple[str, ...]
+# The objects of a shape: the number and the keys of each, by its path.
+Objects = dict[Keys, tuple[int, frozenset[str]]]
+
+
+class _Alternative(NamedTuple):
+    """An alternative with the places of the paths that it needs and reads, worked out once."""
+
+    expression: Expression
+    needs: frozenset[Place] | None
+    reads: tuple[tuple[str, Place], ...]
+    place: Place | None  # when it is nothing but a plain path
+
+    @classmethod
+    def of(cls, expression: Expression) -> "_Alternative":
+        """See where an expression reads from."""
+        needs, path = expression.needs, expression.path
+        return cls(
+            expression,
+            None if needs is None else frozenset(map(place_of, needs)),
+            tuple((path, place_of(path)) for path in sorted(expression.reads)),
+            place_of(path) if path is not None and _is_plain(path) else None,
+        )
 
 
 class _Turn:
@@ -60,12 +84,13 @@ class _Turn:
     and its keys say which turn is next; or all have been seen, and `lines` is what they lead to.
     """
 
-    __slots__ = ("lines", "name", "next", "parent", "path", "seen")
+    __slots__ = ("lines", "name", "next", "parent", "path", "seen", "size")
 
-    def __init__(self, seen: tuple[tuple[Keys, Keys], ...], path: Keys, parent: int) -> None:
-        self.seen = seen  # the path and the keys of each object seen before
+    def __init__(self, seen: Objects, size: int, path: Keys) -> None:
+        self.seen = seen  # the objects looked at before
+        self.size = size  # the characters of their keys
         self.path = path
-        self.parent = parent
+        self.parent = seen[path[:-1]][0] if path else 0
         self.name = path[-1] if path else ""
         self.next: dict[Keys, _Turn] = {}
         self.lines: tuple[Line, ...] | None = None
@@ -76,8 +101,12 @@ class Plan:
 
     def __init__(self, fields: tuple[FieldPlan, ...]) -> None:
         self.fields = fields
-        self._containers = _containers(fields)
-        self._memories: dict[tuple[str, Expression], Memory] = {}
+        self._fields = tuple(
+            (field, tuple(map(_Alternative.of, field.alternatives))) for field in fields
+        )
+        self._paths = _containers(fields)
+        self._containers = {path: number for number, path in enumerate(self._paths)}
+        self._memories: dict[tuple[str, Expression, str], Memory] = {}
         self._forget()
 
     def lines(self, document: dict[str, Any]) -> tuple[tuple[Line, ...], list[dict[str, Any]]]:
@@ -98,66 +127,70 @@ class Plan:
             nodes.append(node)
 
     def _forget(self) -> None:
-        self._start = _Turn((), (), 0)
+        self._start = _Turn({}, 0, ())
         self._turns = 0
 
     def _turn(self, last: _Turn, keys: Keys) -> _Turn:
         """What comes after an object with these keys; remembered unless it is too large."""
-        seen = (*last.seen, (last.path, keys))
-        numbers = {path: number for number, (path, _) in enumerate(seen)}
-        turn = _Turn(seen, (), 0)
-        for path in self._containers[self._containers.index(last.path) + 1 :]:
-            parent = numbers.get(path[:-1])
-            if parent is not None and path[-1] in seen[parent][1]:
-                turn = _Turn(seen, path, parent)
-                break
-        else:
+        seen = {**last.seen, last.path: (len(last.seen), frozenset(keys))}
+        size = last.size + sum(map(len, keys))
+        turn = _Turn(seen, size, self._after(last.path, seen))
+        if not turn.path:
             turn.lines = self._specialise(seen)
-        if sum(len(name) for _, names in seen for name in names) <= MAX_SHAPE:
+        if size <= MAX_SHAPE:
             if self._turns >= MAX_TURNS:
                 self._forget()
             last.next[keys] = turn
             self._turns += 1
         return turn
 
-    def _specialise(self, seen: tuple[tuple[Keys, Keys], ...]) -> tuple[Line, ...]:
-        there = {path: (number, frozenset(keys)) for number, (path, keys) in enumerate(seen)}
-        nowhere = (0, frozenset[str]())
+    def _after(self, path: Keys, seen: Objects) -> Keys:
+        """The path of the next object to look at, or nothing when all have been seen."""
+        for number in range(self._containers[path] + 1, len(self._containers)):
+            below = self._paths[number]
+            if below[-1] in seen.get(below[:-1], _NOWHERE)[1]:
+                return below
+        return ()
+
+    def _specialise(self, seen: Objects) -> tuple[Line, ...]:
+        there = {(path, key) for path, (_, keys) in seen.items() for key in keys}
         lines: list[Line] = []
-        for field in self.fields:
-            choices = []
+        for field, alternatives in self._fields:
+            choices: list[Choice] = []
             reading = Reading(field.cast)
-            for expression in field.alternatives:
+            for alternative in alternatives:
+                if alternative.needs is not None and alternative.needs.isdisjoint(there):
+                    continue
                 if not choices:
-                    reading = self._reading(field, expression, there)
-                if expression.needs is None:
-                    choices.append(Choice(0, "", expression.pick))
-                    continue
-                places = [place_of(path) for path in expression.needs]
-                if not any(key in there.get(node, nowhere)[1] for node, key in places):
-                    continue
-                if expression.path is not None and _is_plain(expression.path):
-                    node, key = place_of(expression.path)
-                    choices.append(Choice(there[node][0], key, None))
+                    reading = self._reading(field, alternative, seen, there)
+                if alternative.place is not None:
+                    path, key = alternative.place
+                    choices.append(Choice(seen[path][0], key, None))
                 else:
-                    choices.append(Choice(0, "", expression.pick))
+                    choices.append(Choice(0, "", alternative.expression.pick))
             if choices:
                 lines.append((field.name, tuple(choices), reading))
         return tuple(lines)
 
     def _reading(
-        self, field: FieldPlan, expression: Expression, there: dict[Keys, tuple[int, frozenset[str]]]
+        self, field: FieldPlan, alternative: _Alternative, seen: Objects, there: set[Place]
     ) -> Reading:
-        """How to read a field by its first alternative, when the objects of a shape are there."""
-        only = expression.only
-        if only is None or not _is_plain(only) or field.name not in REPEATED:
+        """How to read a field by its first alternative, when these objects are there.
+
+        It has a memory when the alternative's value depends on one member only.
+        """
+        if field.name not in REPEATED or ROOT in alternative.expression.reads:
             return Reading(field.cast)
-        path, key = place_of(only)
-        node, keys = there.get(path, (0, frozenset[str]()))
-        if key not in keys:
+        present = [
+            (path, place)
+            for path, place in alternative.reads
+            if place in there or place[0] not in self._containers
+        ]
+        if len(present) != 1 or present[0][1] not in there or not _is_plain(present[0][0]):
             return Reading(field.cast)
-        memory = self._memories.setdefault((field.name, expression), {})
-        return Reading(field.cast, memory, node, key)
+        node, key = present[0][1]
+        memory = self._memories.setdefault((field.name, alternative.expression, present[0][0]), {})
+        return Reading(field.cast, memory, seen[node][0], key)
 
     def _lines_for_lists(self) -> tuple[Line, ...]:
         return tuple(
@@ -171,11 +204,34 @@ class Plan:
 
 
 def remember(memory: Memory, raw: Any, value: Any) -> None:
-    """Keep what a short text or a number was read as, for as many as the memory may hold."""
-    if (type(raw) is str and len(raw) <= MAX_REMEMBERED) or type(raw) is int:
+    """Keep what a number, a short text or a short list of texts was read as.
+
+    A full memory is emptied; other values are not kept.
+    """
+    if type(raw) is list and len(raw) <= MAX_LIST and set(map(type, raw)) == {str}:
+        size, raw = sum(map(len, raw)), tuple(raw)
+    elif type(raw) is str:
+        size = len(raw)
+    elif type(raw) is int:
+        size = raw.bit_length()
+    else:
+        return
+    if size <= MAX_REMEMBERED:
         if len(memory) >= MAX_MEMORY:
             memory.clear()
         memory[raw] = value
+
+
+def recall(memory: Memory, raw: Any) -> Any:
+    """What a value was read as before, or None when that is not remembered."""
+    if type(raw) is list:
+        if len(raw) > MAX_LIST:
+            return None
+        raw = tuple(raw)
+    try:
+        return memory.get(raw)
+    except TypeError:  # a list of objects
+        return None
 
 
 def place_of(path: str) -> Place:

@@ -50,7 +50,8 @@ class Survey:
 def listed(left: Iterable[str]) -> tuple[str, ...]:
     """The first paths that were left over, fit to be stored: no NUL, none endlessly long."""
     first = tuple(islice(left, MAX_LISTED))
-    if max(map(len, first), default=0) <= MAX_PATH and "\x00" not in "".join(first):
+    together = "".join(first)
+    if "\x00" not in together and (len(together) <= MAX_PATH or max(map(len, first)) <= MAX_PATH):
         return first
     return tuple(
         path
@@ -71,7 +72,7 @@ def survey(document: Any, known: Known, aliased: frozenset[int] = frozenset()) -
     return result
 
 
-def _walk(  # noqa: C901, PLR0912 - the hot path is one loop
+def _walk(  # noqa: C901 - the hot path is one loop
     node: dict[str, Any], known: Known | None, prefix: str, result: Survey, depth: int
 ) -> None:
     mapped = 0  # since the last look at the result

@@ -70,12 +70,10 @@ _FORMS = tuple(
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+]?\d{1,2})?", re.ASCII)
 
 
-def iso_time(value: object) -> datetime | None:
+def iso_time(text: str) -> datetime | None:
     """The instant of the usual case: a text in ISO 8601 with a zone; None for all others."""
-    if type(value) is not str:
-        return None
     try:
-        time = datetime.fromisoformat(value)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
     return time if time.tzinfo is not None and FIRST_YEAR <= time.year <= LAST_YEAR else None

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tocsin.errors import NotFoundError
 from tocsin.model import KeyScope
+from tocsin.store import audit
 from tocsin.store.database import Database
 from tocsin.store.tables import api_keys
 
@@ -39,7 +41,12 @@ class AccountStore:
         self._database = database
 
     async def create_key(
-        self, name: str, scopes: Sequence[KeyScope], lifetime: timedelta | None = None
+        self,
+        name: str,
+        scopes: Sequence[KeyScope],
+        lifetime: timedelta | None = None,
+        *,
+        actor: str = "cli",
     ) -> tuple[ApiKey, str]:
         """A new key and its secret, which is not stored and cannot be shown again."""
         secret = PREFIX + secrets.token_urlsafe(32)
@@ -60,7 +67,13 @@ class AccountStore:
             "created_at": now,
             "expires_at": key.expires_at,
         }
-        await self._database.write(lambda c: c.execute(sa.insert(api_keys), row).rowcount)
+
+        def change(connection: Connection) -> None:
+            connection.execute(sa.insert(api_keys), row)
+            shown = {"name": name, "scopes": list(key.scopes), "expires_at": key.expires_at}
+            audit.record(connection, audit.Entry(actor, "key.created", key.key_id, shown))
+
+        await self._database.write(change)
         return key, secret
 
     async def find_key(self, secret: str) -> ApiKey | None:
@@ -77,18 +90,27 @@ class AccountStore:
             lambda c: [_key(row) for row in c.execute(query).mappings()]
         )
 
-    async def revoke_key(self, key_id: str) -> None:
+    async def revoke_key(self, key_id: str, *, actor: str = "cli") -> None:
         """Make a key useless, at once and for good.
 
         Raises:
             NotFoundError: there is no such key that is not revoked yet.
         """
-        change = (
+        now = datetime.now(UTC)
+        revoke = (
             sa.update(api_keys)
             .where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
-            .values(revoked_at=datetime.now(UTC))
+            .values(revoked_at=now)
         )
-        if not await self._database.write(lambda c: c.execute(change).rowcount):
+
+        def change(connection: Connection) -> bool:
+            if connection.execute(revoke).rowcount != 1:
+                return False
+            changed = {"revoked_at": {"before": None, "after": now}}
+            audit.record(connection, audit.Entry(actor, "key.revoked", key_id, changed))
+            return True
+
+        if not await self._database.write(change):
             raise NotFoundError(f"there is no active key {key_id}")
 
 

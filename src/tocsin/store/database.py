@@ -45,6 +45,7 @@ SQLITE_CACHE_KIB = {"write": 32 * 1024, "read": 4 * 1024}
 SQLITE_PAGE_BYTES = 8192  # rows of several KB: a fifth faster than with 4096
 SQLITE_WAL_PAGES = 8000
 STATEMENT_TIMEOUT_MS = 60_000
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"  # as SQLite reads
 AUDIT_KEY = "audit_key"
 """The execution option of writing connections that holds the setting `audit_key`."""
 
@@ -115,7 +116,7 @@ class Database:
 
     def _read(self, query: Callable[[Connection], T]) -> T:
         with self._read_engine.connect() as connection, connection.begin():
-            connection.exec_driver_sql("BEGIN" if self.sqlite else "SET TRANSACTION READ ONLY")
+            connection.exec_driver_sql("BEGIN" if self.sqlite else SNAPSHOT)
             return query(connection)
 
     def _write(self, change: Callable[[Connection], T], durable: bool) -> T:

@@ -15,16 +15,10 @@ from sqlalchemy.engine import Connection
 
 from tocsin.model import AlertStatus, Dossier
 from tocsin.ports import Accepted, NewAlert
-from tocsin.store import history, reading, rows, statements
+from tocsin.store import audit, history, reading, rows, statements
 from tocsin.store.bulk import mark_of, marks
 from tocsin.store.database import Database
-from tocsin.store.tables import (
-    alert_context,
-    alert_keys,
-    alert_work,
-    alerts,
-    triage_results,
-)
+from tocsin.store.tables import alert_context, alert_keys, alert_work, alerts, triage_results
 from tocsin.store.types import instant_text
 
 WRITERS = 16
@@ -72,7 +66,9 @@ class DossierStore:
             ]
             for place, answer in zip(homeless, self._place(connection, renamed), strict=True):
                 answers[place] = answer and replace(answer, renamed=True)
-        return [answer for answer in answers if answer is not None]
+        settled = [answer for answer in answers if answer is not None]
+        audit.accepted(connection, settled)
+        return settled
 
     def _place(self, connection: Connection, new: Sequence[NewAlert]) -> list[Accepted | None]:
         """Store what is new; None for alerts whose key belongs to other content."""
@@ -214,6 +210,7 @@ class DossierStore:
             history.record(connection, rows.prevalence_rows(mine))
         if next_step is None:
             self._count(connection, triaged=len(mine))
+        audit.saved(connection, ours, step, filled, next_step)
         return [d.alert_id for d in mine]
 
     def _advance(
@@ -294,9 +291,10 @@ class DossierStore:
                 parked.append(failure.alert_id)
         _set_status(connection, parked, AlertStatus.PARKED)
         self._count(connection, parked=len(parked))
+        audit.failed(connection, [failure.alert_id for failure in failures], step, parked)
         return parked
 
-    async def unpark(self, alert_id: str) -> bool:
+    async def unpark(self, alert_id: str, *, actor: str = "api") -> bool:
         """Give a parked alert its attempts back; False when it is not parked."""
 
         def change(connection: Connection) -> bool:
@@ -309,6 +307,7 @@ class DossierStore:
                 return False
             _set_status(connection, [alert_id], AlertStatus.RECEIVED)
             self._count(connection, parked=-1)
+            audit.record(connection, audit.Entry(actor, "alert.unparked", alert_id, {}))
             return True
 
         return await self._database.write(change)
@@ -370,8 +369,9 @@ class DossierStore:
             free = [alert_id for alert_id in ids if alert_id not in held]
             for table in (alert_context, triage_results):
                 connection.execute(sa.delete(table).where(table.c.alert_id.in_(free)))
-            gone = sa.delete(alerts).where(alerts.c.alert_id.in_(free))
-            return connection.execute(gone).rowcount
+            gone = connection.execute(sa.delete(alerts).where(alerts.c.alert_id.in_(free)))
+            audit.record(connection, audit.batch("retention", "alerts.forgotten", free))
+            return gone.rowcount
 
         return await self._database.write(change)
 

@@ -1,5 +1,6 @@
 """The local indicator store: written by imports, read in bulk into the memory of the intel step."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from tocsin.model import Indicator, ObservableType, ThreatLevel, Tlp
+from tocsin.store import audit
 from tocsin.store.bulk import BulkInsert
 from tocsin.store.database import Database
 from tocsin.store.tables import indicator_state, indicators
@@ -65,7 +67,7 @@ class IndicatorStore:
                 return
             after = (chunk[-1].type.value, chunk[-1].value, chunk[-1].source)
 
-    async def upsert(self, changes: Sequence[Indicator]) -> int:
+    async def upsert(self, changes: Sequence[Indicator], *, actor: str = "cli") -> int:
         """Store indicators; those whose type, value and source are stored are updated.
 
         Of two with the same key the later one counts; a stored `first_seen` stays. All or nothing,
@@ -75,17 +77,20 @@ class IndicatorStore:
         latest = {(item.type, item.value, item.source): item for item in changes}
         if not latest:
             return 0
+        ids = [" ".join(key) for key in latest]
+        sources = Counter(source for _, _, source in latest)
 
         def change(connection: Connection) -> int:
             stamp = instant_text if connection.dialect.name == "sqlite" else _unchanged
             # In the order of the key, so that two imports at once cannot lock each other out.
             _write(connection, [_row(latest[key], now, stamp) for key in sorted(latest)])
             _count_up(connection, [(_STATE_ID, 1)])
+            audit.imported(connection, actor, "indicators", ids, sources=sources)
             return len(latest)
 
         return await self._database.write(change)
 
-    async def remove_source(self, source: str) -> int:
+    async def remove_source(self, source: str, *, actor: str = "cli") -> int:
         """Delete everything that came from one source; returns how many indicators that were."""
 
         def change(connection: Connection) -> int:
@@ -94,6 +99,8 @@ class IndicatorStore:
             ).rowcount
             if deleted:
                 _count_up(connection, [(_STATE_ID, 1)])
+                gone = {"source": source, "count": deleted}
+                audit.record(connection, audit.Entry(actor, "source.removed", "indicators", gone))
             return deleted
 
         return await self._database.write(change)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from tocsin.model import AssetRecord, Criticality, UserRecord
 from tocsin.ports import EntityKey
+from tocsin.store import audit
 from tocsin.store.bulk import mark_of, marks
 from tocsin.store.database import Database, upsert
 from tocsin.store.tables import assets, users
@@ -75,21 +76,23 @@ class InventoryStore:
         """See `ports.Inventory.users`; a name that two users share is left unanswered."""
         return await self._database.read(lambda c: _find(c, keys, users, _USER_KEYS, _user))
 
-    async def upsert_assets(self, records: Sequence[AssetRecord]) -> Upserted:
+    async def upsert_assets(
+        self, records: Sequence[AssetRecord], *, actor: str = "cli"
+    ) -> Upserted:
         """Insert assets or replace those with the same `asset_id`, in one transaction.
 
         Of records with the same id in one call the last one counts.
         """
         rows = {record.asset_id: _asset_row(record) for record in records}
-        return await self._database.write(lambda c: _upsert(c, assets, "asset_id", rows))
+        return await self._database.write(lambda c: _upsert(c, assets, "asset_id", rows, actor))
 
-    async def upsert_users(self, records: Sequence[UserRecord]) -> Upserted:
+    async def upsert_users(self, records: Sequence[UserRecord], *, actor: str = "cli") -> Upserted:
         """Insert users or replace those with the same `user_id`, in one transaction.
 
         Of records with the same id in one call the last one counts.
         """
         rows = {record.user_id: _user_row(record) for record in records}
-        return await self._database.write(lambda c: _upsert(c, users, "user_id", rows))
+        return await self._database.write(lambda c: _upsert(c, users, "user_id", rows, actor))
 
     async def counts(self) -> InventoryCounts:
         """How many assets and users there are."""
@@ -178,7 +181,11 @@ def _first(
 
 
 def _upsert(
-    connection: Connection, table: sa.Table, key: str, rows: Mapping[str, dict[str, Any]]
+    connection: Connection,
+    table: sa.Table,
+    key: str,
+    rows: Mapping[str, dict[str, Any]],
+    actor: str,
 ) -> Upserted:
     """Write all rows with one statement; count those whose key was there before."""
     ids = list(rows)
@@ -190,7 +197,9 @@ def _upsert(
         present += connection.execute(query).scalar_one()
     update = [column.name for column in table.columns if column.name != key]
     upsert(connection, table, list(rows.values()), key=[key], update=update)
-    return Upserted(inserted=len(rows) - present, updated=present)
+    done = Upserted(inserted=len(rows) - present, updated=present)
+    audit.imported(connection, actor, table.name, ids, **done._asdict())
+    return done
 
 
 def _key(name: str | None) -> str | None:

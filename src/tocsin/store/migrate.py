@@ -8,6 +8,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
+from tocsin import __version__
+from tocsin.store import audit
 from tocsin.store.database import Database
 
 LOCK = 0x70C5_1A  # any number that nobody else uses
@@ -34,7 +36,11 @@ async def upgrade(database: Database, target: str = "head") -> tuple[str | None,
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, target)
-        return before, _revision(connection)
+        after = _revision(connection)
+        if before != after:
+            changed = {"before": before, "after": after, "version": __version__}
+            audit.record(connection, audit.Entry("migrate", "database.upgraded", "schema", changed))
+        return before, after
 
     return await database.write(change)
 

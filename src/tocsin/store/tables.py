@@ -309,4 +309,15 @@ audit_logs = sa.Table(
     sa.Column("detail", json_text(), nullable=False),
     sa.Column("previous_hash", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
+    sa.Index(None, "logged_at"),
+)
+
+audit_heads = sa.Table(
+    "audit_heads",
+    metadata,
+    sa.Column("writer", sa.String(64), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("pruned", sa.BigInteger, nullable=False),
+    sa.Column("seal", sa.String(64), nullable=False),
 )

@@ -10,6 +10,44 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# The audit trail only grows. Rows may go when their chain's head says so: retention writes that
+# first, sealed. Whoever may change the tables can drop these; the hashes are what proves.
+APPEND_ONLY = {
+    "sqlite": (
+        """
+        CREATE TRIGGER audit_logs_no_update BEFORE UPDATE ON audit_logs
+        BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only'); END
+        """,
+        """
+        CREATE TRIGGER audit_logs_no_delete BEFORE DELETE ON audit_logs
+        WHEN OLD.sequence > coalesce(
+            (SELECT pruned FROM audit_heads WHERE writer = OLD.writer), 0)
+        BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only'); END
+        """,
+    ),
+    "postgresql": (
+        """
+        CREATE FUNCTION audit_logs_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_OP = 'DELETE' THEN
+                IF OLD.sequence <= (SELECT pruned FROM audit_heads WHERE writer = OLD.writer) THEN
+                    RETURN OLD;
+                END IF;
+            END IF;
+            RAISE EXCEPTION 'audit_logs is append-only';
+        END $$
+        """,
+        """
+        CREATE TRIGGER audit_logs_no_change BEFORE UPDATE OR DELETE ON audit_logs
+        FOR EACH ROW EXECUTE FUNCTION audit_logs_append_only()
+        """,
+        """
+        CREATE TRIGGER audit_logs_no_truncate BEFORE TRUNCATE ON audit_logs
+        FOR EACH STATEMENT EXECUTE FUNCTION audit_logs_append_only()
+        """,
+    ),
+}
+
 
 def upgrade() -> None:
     op.create_table(
@@ -153,6 +191,16 @@ def upgrade() -> None:
         sa.Column("previous_hash", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("writer", "sequence", name=op.f("pk_audit_logs")),
+    )
+    op.create_index(op.f("ix_audit_logs_logged_at"), "audit_logs", ["logged_at"], unique=False)
+    op.create_table(
+        "audit_heads",
+        sa.Column("writer", sa.String(length=64), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("pruned", sa.BigInteger(), nullable=False),
+        sa.Column("seal", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("writer", name=op.f("pk_audit_heads")),
     )
     op.create_table(
         "dispositions",
@@ -361,6 +409,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_users_email_key"), "users", ["email_key"], unique=False)
     op.create_index(op.f("ix_users_user_name_key"), "users", ["user_name_key"], unique=False)
+    for statement in APPEND_ONLY[op.get_bind().dialect.name]:
+        op.execute(statement)
 
 
 def downgrade() -> None:
@@ -380,7 +430,11 @@ def downgrade() -> None:
     op.drop_table("incidents")
     op.drop_index(op.f("ix_dispositions_alert_id"), table_name="dispositions")
     op.drop_table("dispositions")
+    op.drop_table("audit_heads")
+    op.drop_index(op.f("ix_audit_logs_logged_at"), table_name="audit_logs")
     op.drop_table("audit_logs")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_logs_append_only()")
     op.drop_index(op.f("ix_assets_ip"), table_name="assets")
     op.drop_index(op.f("ix_assets_hostname_short"), table_name="assets")
     op.drop_index(op.f("ix_assets_hostname_key"), table_name="assets")

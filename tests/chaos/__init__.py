@@ -1,0 +1,1 @@
+"""Faults under load on real servers, for a bounded time; `make chaos` runs them."""
