@@ -25,6 +25,7 @@ from tocsin.store.queries import SORTS, AlertFilter, AlertPage
 
 _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 _encoder = msgspec.json.Encoder()
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 class SentAlert(Record, frozen=True, kw_only=True):
@@ -211,11 +212,11 @@ def exported(dossier: Dossier, form: str) -> dict[str, Any]:
 
 def _plain(body: bytes, encoding: str, limit: int) -> bytes:
     encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
+    if encoding in ("", "identity") and not body.startswith(GZIP_MAGIC):
         if len(body) > limit:
             raise PayloadError("too_large", f"the body may have {limit} bytes")
         return body
-    if encoding not in ("gzip", "x-gzip"):
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise PayloadError("unsupported_encoding", "Content-Encoding may be gzip or left out")
     return unzip(body, limit)
 

@@ -13,7 +13,7 @@ from typing import IO
 import msgspec
 
 from tocsin.errors import InputError, PayloadError
-from tocsin.ingest import BodyKind, Item, Limits, read_body
+from tocsin.ingest import BodyKind, Item, Limits, read_body, read_item
 
 STDIN = "-"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -31,9 +31,10 @@ class Record:
         """What the front door makes of it."""
         if self.error is not None:
             return PayloadError("invalid_json", self.error)
-        kind = BodyKind.TEXT if self.text else BodyKind.NDJSON
+        if not self.text:
+            return read_item(self.payload, limits)
         try:
-            return read_body(self.payload, kind, limits)[0]
+            return read_body(self.payload, BodyKind.TEXT, limits)[0]
         except PayloadError as error:
             return error
 
@@ -77,7 +78,9 @@ def size(name: str) -> int | None:
 
 def _open(name: str) -> IO[bytes]:
     if name == STDIN:
-        return sys.stdin.buffer
+        piped = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115  # it stays open
+        packed = piped.peek(2)[:2] == GZIP_MAGIC
+        return gzip.open(piped, "rb") if packed else piped  # type: ignore[return-value]  # see below
     file = Path(name).open("rb")  # noqa: SIM115  # the caller closes it
     magic = file.read(2)
     file.seek(0)

@@ -23,10 +23,12 @@ LEVEL_STYLE = {
 }
 
 
-def console() -> Console:
-    """Standard output: the terminal's width, or lines as long as they are when piped."""
-    piped = not sys.stdout.isatty()
-    return Console(width=PIPED_WIDTH if piped else None, markup=False, highlight=False)
+def console(*, stderr: bool = False) -> Console:
+    """Standard output or error: the terminal's width, or lines as long as they are when piped."""
+    piped = not (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(
+        width=PIPED_WIDTH if piped else None, markup=False, highlight=False, stderr=stderr
+    )
 
 
 def table(*columns: str) -> Table:

@@ -85,16 +85,16 @@ def read_body(body: bytes, kind: BodyKind, limits: Limits) -> list[Item | Payloa
         raise PayloadError("empty", "the body holds no alert")
     if kind is BodyKind.TEXT or (kind is BodyKind.AUTO and _SYSLOG.match(body)):
         return [_text_item(line, limits) for line in _lines(body)]
-    if kind is BodyKind.NDJSON:
-        return [_json_item(line, limits) for line in _lines(body)]
+    if kind is BodyKind.NDJSON and not body.lstrip().startswith(b"["):
+        return [read_item(line, limits) for line in _lines(body)]
     try:
         return _json_items(body, limits)
     except PayloadError:
         lines = list(_lines(body))
         if len(lines) < 2:
             raise
-        items = [_json_item(line, limits) for line in lines]
-        if any(isinstance(item, PayloadError) and item.code == "invalid_json" for item in items):
+        items = [read_item(line, limits) for line in lines]
+        if not isinstance(items[0], Item):  # then it was no NDJSON
             raise
         return items
 
@@ -114,10 +114,11 @@ def _json_items(body: bytes, limits: Limits) -> list[Item | PayloadError]:
         raise _invalid(error) from error
     if not parts:
         raise PayloadError("empty", "the array holds no alert")
-    return [_json_item(bytes(part), limits) for part in parts]
+    return [read_item(bytes(part), limits) for part in parts]
 
 
-def _json_item(raw: bytes, limits: Limits) -> Item | PayloadError:
+def read_item(raw: bytes, limits: Limits) -> Item | PayloadError:
+    """One JSON document as one alert, however it is laid out."""
     if len(raw) > limits.alert_bytes:
         return _too_large(len(raw), limits)
     try:

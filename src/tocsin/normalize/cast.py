@@ -69,13 +69,19 @@ def _scalar(value: Any) -> str | None:
     raise DecodeError("not text")
 
 
-def text_cast(field: str, cap: int) -> Cast:
-    """Keep a text up to `cap` characters; a longer one is cut and noted."""
+def text_cast(field: str, cap: int, *, literal: bool = False) -> Cast:
+    """Keep a text up to `cap` characters; a longer one is cut and noted.
+
+    Words that say that there is nothing (null, none, -) are kept in a `literal` field: people
+    write titles.
+    """
 
     def cast(value: Any, notes: list[str]) -> str | None:
         if type(value) is str:  # as clean_text does it; most values come this way
             text = value.strip()
-            if len(text) <= LONGEST_NOTHING and text.lower() in NOTHING:
+            if not text or (
+                not literal and len(text) <= LONGEST_NOTHING and text.lower() in NOTHING
+            ):
                 return None
             if "\x00" in text:
                 text = text.replace("\x00", "\ufffd")

@@ -66,7 +66,7 @@ CASTS: Mapping[str, Cast] = MappingProxyType(
     | dict.fromkeys(("source.mac", "destination.mac"), cast_mac)
     | dict.fromkeys(_COUNTS, whole_cast(MAX_COUNT, "number"))
     | {
-        "title": text_cast("title", TITLE),
+        "title": text_cast("title", TITLE, literal=True),
         "event.severity": cast_severity,
         "event.outcome": cast_outcome,
         "event.time": cast_time,

@@ -40,7 +40,7 @@ from tocsin.store.bulk import WRITTEN
 T = TypeVar("T")
 
 SWITCH_INTERVAL = 0.0005
-SQLITE_BUSY_SECONDS = 30.0
+SQLITE_BUSY_SECONDS = 5.0
 SQLITE_CACHE_KIB = {"write": 32 * 1024, "read": 4 * 1024}
 SQLITE_PAGE_BYTES = 8192  # rows of several KB: a fifth faster than with 4096
 SQLITE_WAL_PAGES = 8000
@@ -64,6 +64,7 @@ class Database:
         self._read_engine = _engine(self.url, "read", readers)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
+        self._file: tuple[int, int] | None = None  # device and inode of the open SQLite file
         if self.sqlite:
             sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL))
 
@@ -88,6 +89,15 @@ class Database:
             StoreUnavailable: the database does not answer; nothing was changed.
         """
         return await self._run("write", self._writers, self._write, change, durable)
+
+    async def check_writable(self) -> None:
+        """Ask whether a write could begin now; changes nothing.
+
+        Raises:
+            StoreUnavailable: it could not: the file is gone, or somebody else holds the lock.
+        """
+        if self.sqlite:
+            await self.write(lambda _: None, durable=False)
 
     async def close(self) -> None:
         """Wait for the transactions under way, then let everything go."""
@@ -119,9 +129,24 @@ class Database:
             connection.exec_driver_sql("BEGIN" if self.sqlite else SNAPSHOT)
             return query(connection)
 
+    def _check_file(self) -> None:
+        """A file that was removed or replaced takes writes that nobody will ever read."""
+        path = Path(str(self.url.database))
+        try:
+            found = path.stat()
+        except OSError as error:
+            if self._file is None:
+                return  # the first connection creates it
+            raise StoreUnavailable(f"the database file {path} is gone") from error
+        if self._file is None:
+            self._file = (found.st_dev, found.st_ino)
+        elif self._file != (found.st_dev, found.st_ino):
+            raise StoreUnavailable(f"the database file {path} was replaced; start again")
+
     def _write(self, change: Callable[[Connection], T], durable: bool) -> T:
         with self._write_engine.connect() as connection:
             if self.sqlite:
+                self._check_file()
                 _set_sqlite_sync(connection, durable)
             connection.info.pop(WRITTEN, None)
             with connection.begin():

@@ -133,6 +133,7 @@ class QueryStore:
             connection.execute(sa.select(alerts.c.alert_id).limit(1)).all()
 
         await self._database.read(ask)
+        await self._database.check_writable()
 
 
 def _columns() -> sa.Select[Any]:

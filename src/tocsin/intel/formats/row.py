@@ -52,6 +52,12 @@ class Defaults:
     ttl: timedelta | None = None
 
 
+PRIVATE_SUFFIXES = frozenset(
+    {"example", "test", "local", "internal", "lan", "home", "corp", "onion"}
+)
+"""Endings that are in no public list, but that names in lists of indicators do have."""
+
+
 def indicator(row: Row, defaults: Defaults, now: datetime) -> Indicator | ImportRowError:
     """The indicator that a row names, in canonical form, or why it names none."""
     found = _value(row)
@@ -103,6 +109,10 @@ def _value(row: Row) -> tuple[ObservableType, str] | ImportRowError:
             row.kind is None or found[0] in (ObservableType.IP, ObservableType.CIDR)
         ):
             return found
+        if row.kind is None and text.rpartition(".")[2].lower() in PRIVATE_SUFFIXES:
+            name = canonical(ObservableType.DOMAIN, text)
+            if name is not None:
+                return ObservableType.DOMAIN, name
     else:
         value = canonical(row.kind, text)
         if value is not None:
