@@ -21,7 +21,8 @@ class _StandardError:
 
     def msg(self, message: str) -> None:
         with contextlib.suppress(OSError, ValueError):
-            print(message, file=sys.stderr, flush=True)
+            sys.stderr.write(message + "\n")
+            sys.stderr.flush()
 
     debug = info = warning = error = critical = msg
 
