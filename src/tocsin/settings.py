@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     )
 
     # --- the pipeline -----------------------------------------------------------------------
-    batch: int = Field(250, ge=1, le=1000, description="Most alerts that a worker takes at once.")
+    batch: int = Field(500, ge=1, le=1000, description="Most alerts that a worker takes at once.")
     workers: int = Field(
         2,
         ge=1,
