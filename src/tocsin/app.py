@@ -200,7 +200,7 @@ def _settle_garbage() -> None:
     """Look for garbage less often, and not among what was loaded for good.
 
     Dossiers hold no cycles, and batches make many of them: with the default thresholds the
-    collector took a quarter of the pipeline's time.
+    collector took a large share of the pipeline's time.
     """
     gc.collect()
     gc.freeze()
