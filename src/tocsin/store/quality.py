@@ -1,6 +1,6 @@
 """What would violate a constraint is found before a batch is written, by the records' own types.
 
-The checks are compiled from the annotations in `model.py`: intervals of numbers, lengths of texts.
+The checks are compiled from the annotations in `model/`: intervals of numbers, lengths of texts.
 Whether a text can be stored at all (no NUL, which PostgreSQL refuses; no lone surrogates, which
 UTF-8 does not have) is found where `rows.py` writes it as JSON, which costs next to nothing there.
 """

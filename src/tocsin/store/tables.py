@@ -1,8 +1,8 @@
 """The tables: the nine of the contract, and those that the pipeline needs to keep its promises.
 
 Column names are the contract with everybody who queries the database. Enumerations are enforced by
-CHECK constraints generated from `model.py`. JSON is kept as text on SQLite and as `json` (which
-keeps the text) on PostgreSQL; instants as fixed-width UTC text on SQLite, `timestamptz` on
+CHECK constraints generated from `model/words.py`. JSON is kept as text on SQLite and as `json`
+(which keeps the text) on PostgreSQL; instants as fixed-width UTC text on SQLite, `timestamptz` on
 PostgreSQL.
 """
 

@@ -1,0 +1,168 @@
+"""Every enumeration: the only copies; tables, API, console, logs and metrics take them here."""
+
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """What the source claims about its own alert; weak evidence."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+
+class RiskLevel(StrEnum):
+    """What Tocsin says: critical ≥ 90, high ≥ 70, medium ≥ 40, low ≥ 20, else info."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+
+class AlertStatus(StrEnum):
+    """Where an alert is in its life."""
+
+    RECEIVED = "received"
+    TRIAGED = "triaged"
+    FOLDED = "folded"
+    PARKED = "parked"
+    CLOSED = "closed"
+
+
+class Disposition(StrEnum):
+    """What an alert turned out to be, said by the triage (verdict) or by a person."""
+
+    TRUE_POSITIVE = "true_positive"
+    BENIGN_POSITIVE = "benign_positive"
+    FALSE_POSITIVE = "false_positive"
+    UNDETERMINED = "undetermined"
+
+
+class ContextType(StrEnum):
+    """The three kinds of context; one stored row each for every alert."""
+
+    NETWORK = "network"
+    ASSET = "asset"
+    USER = "user"
+
+
+class ObservableType(StrEnum):
+    """Types of indicators that intelligence can know."""
+
+    IP = "ip"
+    CIDR = "cidr"
+    DOMAIN = "domain"
+    URL = "url"
+    HASH = "hash"
+    EMAIL = "email"
+
+
+class ObservableRole(StrEnum):
+    """Who or what an observable was in the event."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+    HOST = "host"
+    FILE = "file"
+    PROCESS = "process"
+    URL = "url"
+    DNS = "dns"
+    SENDER = "sender"
+    RECIPIENT = "recipient"
+    USER = "user"
+    MENTION = "mention"
+
+
+class ThreatLevel(StrEnum):
+    """What intelligence says of an indicator. There is no `clean`: unknown is not clean."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    UNKNOWN = "unknown"
+
+
+class Tlp(StrEnum):
+    """Traffic Light Protocol 2.0."""
+
+    CLEAR = "clear"
+    GREEN = "green"
+    AMBER = "amber"
+    AMBER_STRICT = "amber+strict"
+    RED = "red"
+
+
+class Criticality(StrEnum):
+    """How much an asset matters to the organisation."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class NetworkDirection(StrEnum):
+    """ECS `network.direction`, seen from the organisation's own networks."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    INTERNAL = "internal"
+    EXTERNAL = "external"
+    UNKNOWN = "unknown"
+
+
+class GapReason(StrEnum):
+    """Why something could not be checked."""
+
+    ABSENT = "absent"  # the alert does not carry what the check needs
+    NOT_FOUND = "not_found"  # asked, and the source of truth has no record
+    NOT_CONFIGURED = "not_configured"  # nobody has been given to ask
+    UNPARSABLE = "unparsable"  # a value was there and could not be read
+    TIMEOUT = "timeout"
+    ERROR = "error"
+
+
+class EvidenceDirection(StrEnum):
+    """Which way a piece of evidence moves the probability of a true positive."""
+
+    RAISES = "raises"
+    LOWERS = "lowers"
+    NEUTRAL = "neutral"
+
+
+class MappingMethod(StrEnum):
+    """How an alert's fields were found."""
+
+    DECLARED = "declared"  # by a source definition
+    INFERRED = "inferred"  # by field-name synonyms and value shapes
+
+
+class KeyScope(StrEnum):
+    """What an API key may do."""
+
+    INGEST = "ingest"
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+class IncidentStatus(StrEnum):
+    """Where an incident is in its life."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class RemediationStatus(StrEnum):
+    """Where a proposed remediation action is in its life."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXECUTED = "executed"
+    FAILED = "failed"
