@@ -5,10 +5,10 @@ from base64 import b64encode
 from datetime import UTC, datetime
 
 import pytest
+from tocsin.triage.signs import SIGNS
 
 from tocsin.model import Alert, Dossier, Evidence, File, Http, ParentProcess, Process
 from tocsin.triage import triage
-from tocsin.triage.signs import SIGNS
 
 NOW = datetime(2026, 3, 4, 14, 14, 59, tzinfo=UTC)
 

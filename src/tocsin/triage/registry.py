@@ -4,7 +4,19 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from tocsin.model import Evidence
-from tocsin.triage import commands, content, entities, intelligence, prior, traffic
+from tocsin.triage import (
+    commands,
+    dns,
+    entities,
+    files,
+    intelligence,
+    mail,
+    prior,
+    processes,
+    traffic,
+    web,
+    windows_registry,
+)
 from tocsin.triage.case import Case
 
 Extractor: TypeAlias = Callable[[Case], Sequence[Evidence]]
@@ -21,7 +33,12 @@ EXTRACTORS: tuple[Extractor, ...] = (
     traffic.logon,
     traffic.rarity,
     commands.command_line,
-    commands.parentage,
-    content.files,
-    content.web,
+    processes.parentage,
+    processes.identity,
+    processes.parent_command,
+    windows_registry.registry,
+    files.files,
+    web.web,
+    dns.dns,
+    mail.mail,
 )
