@@ -107,7 +107,9 @@ def rare_ending(name: str) -> bool:
     last = name.rpartition(".")[2]
     if last in _RARE:
         return True
-    return not last.isdecimal() and last not in _INSIDE and not known_top_level(last)
+    if last in _INSIDE or known_top_level(last):
+        return False
+    return any(letter.isalpha() for letter in name)  # otherwise it is an address or a version
 
 
 def domain_of(name: str) -> str:

@@ -89,30 +89,33 @@ def parentage(case: Case) -> Sequence[Evidence]:
     """A program was started by one that has no business starting it."""
     process = case.alert.process
     parent = process.parent
-    if parent.executable:
-        path, above = "/process/parent/executable", parent.executable
-    elif parent.name:
-        path, above = "/process/parent/name", parent.name
-    else:
+    if not parent.executable and not parent.name:
         return ()
     below = _texts(process.executable, process.name)
     if not below:
         return ()
-    kept = len(above) + len(below) <= CACHED_LENGTH
-    found = (_cached_pairs if kept else _pairs)(above.lower().strip(), below)
     weights = case.weights.process
-    return [
-        case.on_alert(
-            "process." + key,
-            statement,
-            path,
-            above,
-            weights[key].weight,
-            tainted=True,
-            technique=technique,
-        )
-        for key, statement, technique in found
-    ]
+    found: dict[str, Evidence] = {}
+    for path, above in (
+        ("/process/parent/executable", parent.executable),
+        ("/process/parent/name", parent.name),
+    ):
+        if not above:
+            continue
+        kept = len(above) + len(below) <= CACHED_LENGTH
+        pairs = (_cached_pairs if kept else _pairs)(above.lower().strip(), below)
+        for key, statement, technique in pairs:
+            if key not in found:
+                found[key] = case.on_alert(
+                    "process." + key,
+                    statement,
+                    path,
+                    above,
+                    weights[key].weight,
+                    tainted=True,
+                    technique=technique,
+                )
+    return list(found.values())
 
 
 def _texts(*texts: str | None) -> str:
