@@ -28,8 +28,9 @@ _EXPLOIT = re.compile(
     r"|/invoker/jmx|/\.\./|%00"
 )
 _COMMAND = re.compile(
-    r"[?&;|](?:cmd|exec|command|c|shell|run|ping|do|ip|host|code)=\S{0,80}"
-    r"(?:whoami|id|cat|ls|dir|net|powershell|wget|curl|uname|ping|nslookup|bash|certutil)"
+    r"[?&;|](?:cmd|exec|execute|command|c|shell|run|ping)=\S{0,80}"
+    r"(?:whoami|powershell|wget|curl|uname|nslookup|/bin/|certutil|cmd\.exe|/etc/passwd)"
+    r"|[?&;|](?:cmd|exec|execute|command|shell)=(?:id|cat|ls|dir|net|ping|type|bash|sh|nc)"
     r"|(?:;|\||`|\$\(|&&)\s?(?:wget|curl|bash|nc|id|uname|cat|sh|ping|nslookup|powershell"
     r"|certutil)[\s+`;|(/]"
 )
@@ -41,8 +42,9 @@ _DOUBLE_ENCODED = re.compile(
 _AGENTS = words("scanners")
 _SCRIPTS = words("script_clients")
 _BARE = re.compile(
-    r"(?:://|^|\s)(?:[^/\s@?#]{0,256}@)?(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
-    r"|\[[0-9a-f:]{2,40}\]|0x[0-9a-f]{8}|\d{8,10})"
+    r"(?:://|^|\s)(?:[^/\s@?#]{0,256}@)?"
+    r"(?!10\.|127\.|192\.168\.|169\.254\.|172\.(?:1[6-9]|2\d|3[01])\.|0\.)"
+    r"(?:\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[[0-9a-f:]{2,40}\]|0x[0-9a-f]{8}|\d{8,10})"
 )
 _BARE_PROGRAM = re.compile(
     r"h(?:tt|xx)ps?://\d{1,3}(?:\[?\.\]?\d{1,3}){3}(?::\d{1,5})?/\S{0,512}?"
