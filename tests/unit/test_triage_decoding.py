@@ -191,7 +191,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_megabyte_of_hostile_text_takes_bounded_time(name: str) -> None:
+def test_a_megabyte_of_hostile_text_takes_bounded_time(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     started = time.process_time()
     read(HOSTILE[name][:MEGABYTE], shipped())
-    assert time.process_time() - started < 3  # 0.7 seconds at the most on an idle machine
+    taken = time.process_time() - started
+    with capsys.disabled():
+        print(f"\na megabyte of {name}: {taken * 1000:.0f} ms")
+    assert taken < 3

@@ -62,7 +62,7 @@ _CHARACTER = re.compile(
 _ESCAPE = re.compile(
     r"\\x(?P<x>[0-9a-f]{2})|\\u\{?(?P<u>[0-9a-f]{4})\}?|\\(?P<o>[01][0-7]{2})", re.IGNORECASE
 )
-# Backslashes that a Unix shell drops: with two letters between them at the most, as in no usual path.
+# Backslashes that a Unix shell drops: at most two letters between them, as in no usual path.
 _SLASHED = re.compile(r"\\\w{1,2}\\|\w\\\w\\\w|\$[@*]\w")
 _JOINED = re.compile(r"[\"']\s{0,4}\)?\s{0,4}[+&.]\s{0,4}\(?\s{0,4}[\"']")
 _LISTED = re.compile(r"[\"']\s{0,4},\s{0,4}[\"']")
