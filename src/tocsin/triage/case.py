@@ -22,6 +22,7 @@ from tocsin.model import (
 )
 from tocsin.triage.evidence import entry
 from tocsin.triage.families import LONGEST, VENDOR_TEXT, Families, Family, RuleText
+from tocsin.triage.payload import Leaf, Payload
 from tocsin.triage.unchecked import unchecked
 from tocsin.triage.weights import Weights
 
@@ -64,6 +65,9 @@ FAMILY_FIELDS: Mapping[str, Callable[[Alert], str | None]] = {
     "/event/category": lambda alert: alert.event.category,
     "/title": lambda alert: alert.title,
 }
+NO_PAYLOAD = Payload("")
+# Their definitions find all there is; of the others the payload is read as well.
+READ_FULLY = frozenset({"suricata", "wazuh", "windows", "cef"})
 TECHNIQUES = 16  # most of an alert's techniques that are looked at
 
 
@@ -98,6 +102,7 @@ class Case:
         "names_account",
         "network",
         "outcome",
+        "payload_read",
         "source",
         "tactics",
         "techniques",
@@ -161,6 +166,16 @@ class Case:
         self.techniques = threat.techniques[:TECHNIQUES]
         named = threat.tactics[:TECHNIQUES]
         self.tactics = _tactics(named, self.techniques) if named or self.techniques else ()
+        self.payload_read: Payload | None = (
+            NO_PAYLOAD if declared and self.source in READ_FULLY else None
+        )
+
+    @property
+    def payload(self) -> Payload:
+        """The alert as sent, decoded once; empty where the source's definition says it all."""
+        if self.payload_read is None:
+            self.payload_read = Payload(self.dossier.payload)
+        return self.payload_read
 
     @property
     def family_value(self) -> str:
@@ -221,6 +236,27 @@ class Case:
             tainted=tainted,
             technique=technique,
             digest=digest,
+        )
+
+    def on_payload(
+        self,
+        name: str,
+        statement: str,
+        leaf: Leaf,
+        weight: float,
+        *,
+        tainted: bool,
+        technique: str | None = None,
+    ) -> Evidence:
+        """Evidence about a value of the payload as sent."""
+        return entry(
+            name,
+            statement,
+            self.alert_pointer[:-1] + "/raw_data#" + leaf.pointer,
+            leaf.value,
+            weight,
+            tainted=tainted,
+            technique=technique,
         )
 
     def on_context(

@@ -19,7 +19,10 @@ from tocsin.triage.weights import Weights
 
 
 class Claims(msgspec.Struct, frozen=True, gc=False):
-    """What this evidence is made from; `path` and `named_by` are what names the source."""
+    """What this evidence is made from; `path` and `named_by` are what names the source.
+
+    `share` is how much of what a rule says of itself counts.
+    """
 
     source: str
     declared: bool
@@ -30,6 +33,7 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     severity: Severity | None
     tactics: tuple[str, ...]
     threat: Threat
+    share: float = 1.0
 
 
 def claimed(case: Case) -> Sequence[Evidence]:
@@ -46,11 +50,17 @@ def claimed(case: Case) -> Sequence[Evidence]:
         alert.event.severity,
         case.tactics,
         alert.threat,
+        case.weights.claim["beside_event"].weight if _brings_event(case) else 1.0,
     )
     kept = len(claims.named_by) <= LONGEST and len(claims.family_value) <= LONGEST
     evidence = _made_once(case.weights, claims) if kept else _made(case.weights, claims)
     at = case.alert_pointer
     return [msgspec.structs.replace(item, pointer=at + item.pointer) for item in evidence]
+
+
+def _brings_event(case: Case) -> bool:
+    """Whether what happened can be read beside what an undeclared rule says of itself."""
+    return not case.declared and bool(case.payload.rule) and bool(case.payload.event)
 
 
 def _made(weights: Weights, claims: Claims) -> list[Evidence]:
@@ -98,7 +108,7 @@ def _rule_family(claims: Claims) -> Sequence[Evidence]:
             statement,
             family.pointer,
             claims.family_value,
-            family.weight,
+            family.weight * claims.share,
             tainted=family.tainted,
         ),
     )
@@ -114,7 +124,7 @@ def _severity(weights: Weights, claims: Claims) -> Sequence[Evidence]:
             "The source claims " + claims.severity + " severity.",
             "/event/severity",
             claims.severity,
-            weights.severity[claims.severity].weight,
+            weights.severity[claims.severity].weight * claims.share,
             tainted=not claims.declared,
         ),
     )
@@ -134,7 +144,7 @@ def _tactic(weights: Weights, claims: Claims) -> Sequence[Evidence]:
             "The rule stands for the tactic " + (tactic.name if tactic else best) + ".",
             "/threat/tactics" if threat.tactics else "/threat/techniques",
             threat.tactics or threat.techniques,
-            tactics[best].weight,
+            tactics[best].weight * claims.share,
             tainted=not claims.declared,
         ),
     )
@@ -158,7 +168,7 @@ def _technique(weights: Weights, claims: Claims) -> Sequence[Evidence]:
             + (" (" + known.name + ")." if known else ", which ATT&CK does not list."),
             "/threat/techniques/" + str(index),
             best,
-            weight,
+            weight * claims.share,
             tainted=not claims.declared,
             technique=best if known else None,
         ),

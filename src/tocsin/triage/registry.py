@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from tocsin.model import Evidence
-from tocsin.triage import commands, content, entities, intelligence, prior, traffic
+from tocsin.triage import commands, content, entities, events, intelligence, prior, traffic
 from tocsin.triage.case import Case
 
 Extractor: TypeAlias = Callable[[Case], Sequence[Evidence]]
@@ -24,4 +24,6 @@ EXTRACTORS: tuple[Extractor, ...] = (
     commands.parentage,
     content.files,
     content.web,
+    # What the payload of alerts of no declared source shows.
+    events.observed,
 )

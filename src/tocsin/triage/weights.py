@@ -63,6 +63,8 @@ class Weights(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True)
     file: dict[str, Weight]
     web: dict[str, Weight]
     authorised: dict[str, AuthorisedWeight]
+    claim: dict[str, Weight]
+    observed: dict[str, Weight]
     impact: dict[str, Weight]
     confidence: dict[str, Weight]
     threshold: dict[str, Weight]
@@ -121,6 +123,42 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     ),
     "file": frozenset({"double_extension", "temporary_program", "script"}),
     "web": frozenset({"exploit_text", "command_text", "tool_agent", "program_download"}),
+    # What alerts of no declared source show.
+    "claim": frozenset({"in_values", "in_names", "beside_event"}),
+    "observed": frozenset(
+        [
+            "failed",
+            "failed_try",
+            "failed_as_claimed",
+            "read_only",
+            "anonymous",
+            "root",
+            "break_glass",
+            "provider",
+            "from_provider",
+            "from_private",
+            "hidden",
+            "without_factor",
+            "risky",
+            "unfamiliar",
+            "open_to_all",
+            "shared_widely",
+            "administrator",
+            "wildcard",
+            "unconfined",
+            "into_container",
+            "protection_off",
+            "control_off",
+            "new_credential",
+            "rights_changed",
+            "export",
+            "sharing",
+            "many",
+            "much",
+            "too_long",
+            "limit",
+        ]
+    ),
     "impact": frozenset(
         [
             "asset_critical",

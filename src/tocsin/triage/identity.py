@@ -1,0 +1,172 @@
+"""Who acted in a cloud or SaaS event, from where, and how well the account was proven."""
+
+import ipaddress
+from collections.abc import Sequence
+
+from tocsin.knowledge.canonical import ip_address
+from tocsin.model import Evidence
+from tocsin.triage import roles
+from tocsin.triage.case import Case
+from tocsin.triage.outcome import endings, shown
+from tocsin.triage.payload import Leaf, Payload
+
+ACTORS = roles.names("identity", "actors")
+PROVEN = roles.names("identity", "proven_actors")
+ANONYMOUS = roles.words("identity", "anonymous")
+SERVICES = roles.words("identity", "services")
+MACHINERY = roles.names("identity", "machinery")
+DOMAINS = roles.names("identity", "domains")
+BREAK_GLASS = roles.names("identity", "break_glass")
+SOURCES = roles.names("identity", "sources")
+FACTORS = roles.names("identity", "factors")
+HIDDEN = roles.names("identity", "hidden")
+RISKS = roles.names("identity", "risks")
+RISKY = roles.words("identity", "risky")
+DEVIATIONS = roles.names("identity", "deviations")
+BEHAVIOURS = roles.names("identity", "behaviours")
+YES = roles.words("identity", "yes")
+NO = roles.words("identity", "no")
+
+
+INSIDE = tuple(
+    ipaddress.ip_network(cidr)
+    for cidr in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16"),
+        *("fc00::/7", "fe80::/10", "::1/128"),
+    )
+)
+
+
+def actor(case: Case) -> Sequence[Evidence]:
+    """Root, nobody at all, or the provider's own machinery."""
+    for leaf in case.payload.all(*ACTORS):
+        text = leaf.text
+        if text in ANONYMOUS:
+            return _acted(case, leaf, "anonymous", "Nobody had to log on for it", "T1078")
+        if _is_root(leaf, text):
+            return _acted(case, leaf, "root", "The account's root user acted", "T1078.004")
+        if any(word in text for word in BREAK_GLASS):
+            return _acted(case, leaf, "break_glass", "An account for emergencies acted", "T1078")
+    if endings(case.payload)[0] is None:  # a name that somebody typed in vain proves nothing
+        for leaf in case.payload.all(*PROVEN):
+            if leaf.text in SERVICES or leaf.text.startswith(MACHINERY):
+                return _acted(case, leaf, "provider", "The provider's own machinery acted", None)
+    return ()
+
+
+def _acted(
+    case: Case, leaf: Leaf, key: str, what: str, technique: str | None
+) -> Sequence[Evidence]:
+    return (
+        case.on_payload(
+            "actor." + key,
+            what + " (" + shown(leaf) + ").",
+            leaf,
+            case.weights.observed[key].weight,
+            tainted=leaf.by_actor,
+            technique=technique,
+        ),
+    )
+
+
+def _is_root(leaf: Leaf, text: str) -> bool:
+    if leaf.name == "type":
+        return text == "root"
+    return text.startswith("arn:") and text.endswith(":root") and leaf.parent == "useridentity"
+
+
+def origin(case: Case) -> Sequence[Evidence]:
+    """Where the actor came from: the provider's own service, a private address, a hidden one."""
+    weights = case.weights.observed
+    found = []
+    for leaf in case.payload.all(*SOURCES, "invokedby"):
+        text = leaf.text
+        if leaf.by_actor:
+            continue
+        if text.endswith(DOMAINS):
+            key, what = "from_provider", "A service of the provider made the request"
+        elif leaf.name != "invokedby" and _is_private(text):
+            key, what = "from_private", "The request came from a private address"
+        else:
+            continue
+        found.append(
+            case.on_payload(
+                "origin." + key,
+                what + " (" + shown(leaf) + ").",
+                leaf,
+                weights[key].weight,
+                tainted=False,
+            )
+        )
+        break
+    hidden = _first(case.payload, HIDDEN, YES)
+    if hidden is not None:
+        statement = (
+            "The provider says that the address hides who is behind it (" + shown(hidden) + ")."
+        )
+        weight = weights["hidden"].weight
+        found.append(
+            case.on_payload(
+                "origin.hidden", statement, hidden, weight, tainted=True, technique="T1090.003"
+            )
+        )
+    return found
+
+
+def _is_private(text: str) -> bool:
+    if ip_address(text) is None:
+        return False
+    address = ipaddress.ip_address(text)
+    return any(address in network for network in INSIDE if network.version == address.version)
+
+
+def proof(case: Case) -> Sequence[Evidence]:
+    """No second factor, a risk that the identity provider states, or a place that is new."""
+    weights, payload = case.weights.observed, case.payload
+    found = []
+    without = _first(payload, FACTORS, NO)
+    if without is not None:
+        found.append(
+            case.on_payload(
+                "logon.without_factor",
+                "No second factor was used (" + shown(without) + ").",
+                without,
+                weights["without_factor"].weight,
+                tainted=True,
+                technique="T1078",
+            )
+        )
+    risky = _first(payload, RISKS, RISKY)
+    if risky is not None:
+        found.append(
+            case.on_payload(
+                "logon.risky",
+                "The identity provider states a risk (" + shown(risky) + ").",
+                risky,
+                weights["risky"].weight,
+                tainted=True,
+                technique="T1078.004",
+            )
+        )
+    new = _first(payload, DEVIATIONS, YES) or next(
+        (leaf for leaf in payload.all(*BEHAVIOURS) if "=positive" in str(leaf.value).lower()), None
+    )
+    if new is not None:
+        found.append(
+            case.on_payload(
+                "logon.unfamiliar",
+                "The identity provider finds it unlike this account (" + shown(new) + ").",
+                new,
+                weights["unfamiliar"].weight,
+                tainted=True,
+                technique="T1078",
+            )
+        )
+    return found
+
+
+def _first(payload: Payload, names: tuple[str, ...], values: frozenset[str]) -> Leaf | None:
+    for leaf in payload.all(*names):
+        if leaf.text in values:
+            return leaf
+    return None

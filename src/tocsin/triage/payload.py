@@ -1,0 +1,239 @@
+"""The alert as sent, laid open: its leaves by name, what is the rule's and what is the event's.
+
+Many alerts come from no declared source: a rule's words, and the event of some product nested
+somewhere. Fields go by many names, but few roles; whoever asks gives all the names of one role.
+
+An actor chooses part of an event: parameters, bodies, labels, agents, free text. Leaves below such
+members, and all that is decoded from a text within the event, are marked `by_actor`: they can raise
+suspicion, never lower it.
+"""
+
+import json
+import re
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from tocsin.triage import roles
+
+LONGEST_TEXT = 1_000_000  # characters of a payload that is read at all
+LONGEST_EMBEDDED = 65_536
+MOST_EMBEDDED = 12
+MOST_LEAVES = 1500
+DEEPEST = 24
+LONGEST_NAME = 128
+
+RULE_MEMBERS = roles.words("payload", "rule_members")
+RULE_ALONE = roles.words("payload", "rule_alone")
+PREFIXED = frozenset(
+    prefix + word
+    for prefix in roles.names("payload", "rule_prefixes")
+    for word in roles.names("payload", "rule_words")
+)
+WITH_PREFIX = frozenset({"severity", "logtype", "runbook"})  # stand bare even then
+# Prefixed names that a rule's author alone writes; titles of alerts may hold values of the event.
+AUTHORED = frozenset(name for name in PREFIXED if not name.startswith("alert"))
+WRAPPERS = roles.words("payload", "wrappers")
+OF_ACTOR = roles.words("payload", "of_actor")
+_NOT_ALNUM = re.compile(r"[^a-z0-9]+")
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+class Leaf(NamedTuple):
+    """A scalar of the payload; `name` and `parent` are lower-case without punctuation."""
+
+    path: Path
+    name: str
+    parent: str
+    value: Any
+    by_actor: bool
+
+    @property
+    def text(self) -> str:
+        """The value as lower-case text."""
+        value = self.value
+        if value is True or value is False:
+            return "true" if value else "false"
+        return str(value)[:LONGEST_NAME].strip().lower()
+
+    @property
+    def pointer(self) -> str:
+        """Its JSON pointer (RFC 6901), which also leads into JSON that is written as a text."""
+        return "".join(
+            ["/" + str(part).replace("~", "~0").replace("/", "~1") for part in self.path]
+        )
+
+
+class _Branch(NamedTuple):
+    """An object or list that is still to be read; `outside`: only wrappers stand above it."""
+
+    node: Any
+    path: Path
+    name: str
+    by_actor: bool
+    of_rule: bool
+    outside: bool
+
+
+class Payload:
+    """The leaves of one alert as sent, nearer ones first.
+
+    Attributes:
+        event, rule: the leaves of each part.
+        authored: the rule's part stands under members that the rule's author alone writes.
+        cut: there was more than is read.
+        words: what the event speaks of, kept for those who ask again.
+    """
+
+    __slots__ = ("_named", "authored", "cut", "event", "rule", "words")
+
+    def __init__(self, text: str) -> None:
+        self.event: list[Leaf] = []
+        self.rule: list[Leaf] = []
+        self.authored = False
+        self.words: frozenset[str] | None = None
+        self._named: dict[str, list[Leaf]] | None = None
+        self.cut = len(text) > LONGEST_TEXT
+        document = decoded(text)
+        start: Path = ()
+        if isinstance(document, list):
+            place = next((n for n, item in enumerate(document) if isinstance(item, dict)), 0)
+            document, start = document[place] if document else None, (place,)
+        if isinstance(document, dict):
+            self._read_top(document, start)
+
+    def _read_top(self, document: dict[str, Any], start: Path) -> None:
+        ruled = _rules_members(document)
+        self.authored = not ruled.isdisjoint(RULE_MEMBERS | AUTHORED)
+        waiting: list[_Branch] = []
+        if len(document) > MOST_LEAVES:
+            self.cut = True
+        for key, value in islice(document.items(), MOST_LEAVES):
+            name, parent, tainted = _member(key)
+            of_rule = plain(key) in ruled
+            branch = _Branch(value, (*start, key), name, tainted, of_rule, name in WRAPPERS)
+            self._take(branch, parent, waiting)
+        embedded = MOST_EMBEDDED
+        for found in waiting:  # grows while it is read
+            if len(self.event) + len(self.rule) >= MOST_LEAVES or len(found.path) > DEEPEST:
+                self.cut = True
+                return
+            branch, node = found, found.node
+            if type(node) is str:
+                inner = decoded(node) if embedded > 0 and len(node) <= LONGEST_EMBEDDED else None
+                embedded -= 1
+                if not isinstance(inner, dict | list):
+                    self._leaf(branch, "")
+                    continue
+                # What a text of the event holds was written by whoever wrote that text.
+                branch = branch._replace(node=inner, by_actor=branch.by_actor or not branch.outside)
+            self._read(branch, waiting)
+
+    def _read(self, branch: _Branch, waiting: list[_Branch]) -> None:
+        node, path, parent, by_actor, of_rule, outside = branch
+        leaves = self.rule if of_rule else self.event
+        if type(node) is list:
+            if len(node) > MOST_LEAVES:
+                self.cut = True
+            for place, value in enumerate(node[:MOST_LEAVES]):
+                child = _Branch(value, (*path, place), parent, by_actor, of_rule, outside)
+                self._take(child, parent, waiting)
+            return
+        if len(node) > MOST_LEAVES:
+            self.cut = True
+        for key, value in islice(node.items(), MOST_LEAVES):
+            name, above, tainted = _member(key)
+            kind = type(value)
+            if value is None or value == "":
+                continue
+            if kind is dict or kind is list or (kind is str and value[0] in "{["):
+                inside = outside and name in WRAPPERS
+                waiting.append(
+                    _Branch(value, (*path, key), name, by_actor or tainted, of_rule, inside)
+                )
+            else:
+                leaves.append(Leaf((*path, key), name, above or parent, value, by_actor or tainted))
+
+    def _take(self, branch: _Branch, parent: str, waiting: list[_Branch]) -> None:
+        value = branch.node
+        if value is None or value == "":
+            return
+        kind = type(value)
+        if kind is dict or kind is list or (kind is str and value[0] in "{["):
+            waiting.append(branch)
+        else:
+            self._leaf(branch, parent)
+
+    def _leaf(self, branch: _Branch, parent: str) -> None:
+        value, path, name, by_actor, of_rule, _ = branch
+        (self.rule if of_rule else self.event).append(Leaf(path, name, parent, value, by_actor))
+
+    def all(self, *names: str) -> list[Leaf]:
+        """The event's leaves under any of these names, each `name` or `parent.name`."""
+        named = self._named
+        if named is None:
+            named = self._named = {}
+            for leaf in self.event:
+                named.setdefault(leaf.name, []).append(leaf)
+        found: list[Leaf] = []
+        for name in names:
+            parent, dot, last = name.rpartition(".")
+            leaves = named.get(last)
+            if leaves is not None:
+                found += [leaf for leaf in leaves if leaf.parent == parent] if dot else leaves
+        return found
+
+
+def decoded(text: str) -> Any:
+    """The JSON in a text, read strictly or else leniently; None where there is none."""
+    if len(text) > LONGEST_TEXT:
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        pass
+    start = text.lstrip("\ufeff \t\r\n")
+    if start[:1] not in {"{", "["}:
+        return None
+    try:
+        return json.loads(start, parse_int=_whole)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= 30 else digits
+
+
+def plain(name: str) -> str:
+    """A member's name in lower case, without punctuation."""
+    return _plain(name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME])
+
+
+@lru_cache(maxsize=16_384)
+def _plain(name: str) -> str:
+    return _NOT_ALNUM.sub("", name.lower())
+
+
+def _member(key: str) -> tuple[str, str, bool]:
+    """A member's plain name, the one above where the key is a path, and whether actors write it."""
+    return _kept_member(key if len(key) <= LONGEST_NAME else key[:LONGEST_NAME])
+
+
+@lru_cache(maxsize=16_384)
+def _kept_member(key: str) -> tuple[str, str, bool]:
+    parts = [plain(part) for part in key.replace("/", ".").split(".")]
+    above = parts[-2] if len(parts) > 1 else ""
+    return parts[-1], above, not OF_ACTOR.isdisjoint(parts)
+
+
+def _rules_members(document: dict[str, Any]) -> frozenset[str] | set[str]:
+    """Which members at the top are about the rule: those that say so, or else the usual words."""
+    names = {plain(name) for name in document}
+    found = names & (RULE_MEMBERS | PREFIXED)
+    if found & RULE_MEMBERS or any(name.endswith(("title", "name")) for name in found):
+        return found | (names & WITH_PREFIX)
+    return found | (names & RULE_ALONE)
