@@ -23,7 +23,11 @@ from tocsin.settings import Settings
 from tocsin.store import migrate
 from tocsin.store.accounts import AccountStore
 from tocsin.store.balance import BalanceStore
+from tocsin.store.bulk_decisions import BulkDecisionStore
 from tocsin.store.database import Database
+from tocsin.store.decided import DecidedStore
+from tocsin.store.decision_counts import DecisionCountStore
+from tocsin.store.decisions import DecisionStore
 from tocsin.store.dossiers import DossierStore
 from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
@@ -50,6 +54,10 @@ class Store:
     queries: QueryStore
     accounts: AccountStore
     retention: RetentionStore
+    decisions: DecisionStore
+    bulk_decisions: BulkDecisionStore
+    decided: DecidedStore
+    decision_counts: DecisionCountStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,10 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             queries=QueryStore(database),
             accounts=AccountStore(database),
             retention=RetentionStore(database, dossiers),
+            decisions=DecisionStore(database),
+            bulk_decisions=BulkDecisionStore(database),
+            decided=DecidedStore(database),
+            decision_counts=DecisionCountStore(database),
         )
     finally:
         await database.close()

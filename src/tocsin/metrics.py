@@ -38,6 +38,12 @@ RECEIVED = Counter(
     ["outcome"],
     registry=registry,
 )
+DECISIONS = Counter(
+    "tocsin_decisions_total",
+    "Decisions of people on alerts over the API: decided (with their disposition), undone (any).",
+    ["change", "disposition"],
+    registry=registry,
+)
 STEP_ALERTS = Counter(
     "tocsin_step_alerts_total",
     "Alerts that left a step, by outcome: done, failed.",

@@ -12,7 +12,10 @@ from typing import NamedTuple, Protocol
 from tocsin.model import (
     AssetRecord,
     Dossier,
+    Example,
     Indicator,
+    Learned,
+    ModelMetrics,
     ObservableType,
     Prevalence,
     UserRecord,
@@ -61,11 +64,19 @@ class EntityKey(NamedTuple):
     """A value to look up, with the kind of name it is.
 
     Kinds: `asset_id`, `hostname`, `ip` for assets; `user_id`, `user_name`, `email` for users;
-    `rule`, `source_ip`, `destination_ip`, `host`, `user` for the history.
+    `rule`, `source_ip`, `destination_ip`, `host`, `user`, `rule_host` for the history.
     """
 
     kind: str
     value: str
+
+
+RULE_HOST = "rule_host"
+
+
+def rule_host(rule: str, host: str) -> EntityKey:
+    """The key of a rule on one machine, of which only decisions are counted."""
+    return EntityKey(RULE_HOST, rule + "\u001f" + host)
 
 
 class Inventory(Protocol):
@@ -90,7 +101,10 @@ class History(Protocol):
     async def prevalence(
         self, keys: Sequence[EntityKey], now: datetime
     ) -> Mapping[EntityKey, Prevalence]:
-        """How many alerts had each value; every key is answered, unseen ones with zeros."""
+        """How many alerts had each value, and how people decided them.
+
+        Every key is answered, unseen ones with zeros.
+        """
         ...
 
 
@@ -103,6 +117,30 @@ class IndicatorSource(Protocol):
 
     def scan(self, now: datetime) -> AsyncIterator[Sequence[Indicator]]:
         """All indicators that have not expired at `now`, in chunks."""
+        ...
+
+
+class Models(Protocol):
+    """The registry of learned models."""
+
+    async def version(self) -> int:
+        """A number that changes whenever the champion changes; cheap to ask."""
+        ...
+
+    async def champion(self) -> Learned | None:
+        """The model that is live; None stands for the expert model that ships with Tocsin."""
+        ...
+
+
+class Learner(Protocol):
+    """The mathematics of learning; what has it is loaded only where something is learned."""
+
+    def fit(self, examples: Sequence[Example], *, seed: int = 0) -> Learned:
+        """A model of these decisions; the same decisions and seed give the same bytes."""
+        ...
+
+    def assess(self, learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:
+        """How good a model is on decisions; None stands for the expert model that ships."""
         ...
 
 
@@ -223,6 +261,7 @@ class Intake(Protocol):
 
 
 __all__ = [
+    "RULE_HOST",
     "Accepted",
     "Bus",
     "Delivery",
@@ -231,9 +270,12 @@ __all__ = [
     "IndicatorSource",
     "Intake",
     "Inventory",
+    "Learner",
+    "Models",
     "NewAlert",
     "ObservableType",
     "Resources",
     "Step",
     "Work",
+    "rule_host",
 ]

@@ -14,6 +14,7 @@ from tocsin import __version__, logs
 from tocsin.cli import (
     audit,
     databases,
+    decide,
     explain,
     keys,
     normalize,
@@ -46,6 +47,7 @@ app.command("send")(send.send)
 app.command("triage")(triage.triage)
 app.command("normalize")(normalize.normalize)
 app.command("explain")(explain.explain)
+app.command("decide")(decide.decide)
 app.command("watch")(watch.watch)
 app.command("doctor")(databases.doctor)
 app.add_typer(assets_app, name="assets")

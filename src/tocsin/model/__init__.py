@@ -39,6 +39,7 @@ from tocsin.model.context import (
 )
 from tocsin.model.dossier import Dossier
 from tocsin.model.intelligence import Indicator, Sighting
+from tocsin.model.learned import Example, Learned, ModelMetrics
 from tocsin.model.record import Address, Port, Record, Score, Share
 from tocsin.model.verdict import Action, Evidence, Verdict, risk_level
 from tocsin.model.words import (
@@ -51,6 +52,7 @@ from tocsin.model.words import (
     IncidentStatus,
     KeyScope,
     MappingMethod,
+    ModelStatus,
     NetworkDirection,
     ObservableRole,
     ObservableType,
@@ -80,6 +82,7 @@ __all__ = [
     "Event",
     "Evidence",
     "EvidenceDirection",
+    "Example",
     "Fact",
     "File",
     "Gap",
@@ -90,8 +93,11 @@ __all__ = [
     "IncidentStatus",
     "Indicator",
     "KeyScope",
+    "Learned",
     "Mapping",
     "MappingMethod",
+    "ModelMetrics",
+    "ModelStatus",
     "Network",
     "NetworkContext",
     "NetworkDirection",

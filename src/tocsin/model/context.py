@@ -37,13 +37,20 @@ class UserRecord(Record, frozen=True, kw_only=True):
 
 
 class Prevalence(Record, frozen=True, kw_only=True):
-    """How many earlier alerts had this value: today, in the last 7 and the last 30 UTC days."""
+    """How many earlier alerts had this value: today, in the last 7 and the last 30 UTC days.
 
-    subject: str  # rule, source_ip, destination_ip, host, user
+    `attacks` and `harmless` are how people decided earlier alerts with this value, over all time:
+    true positives, and benign or false positives. The subject `rule_host` (a rule on one machine)
+    has decisions only.
+    """
+
+    subject: str  # rule, source_ip, destination_ip, host, user, rule_host
     value: str
     day: int = 0
     week: int = 0
     month: int = 0
+    attacks: int = 0
+    harmless: int = 0
 
 
 class AddressContext(Record, frozen=True, kw_only=True):

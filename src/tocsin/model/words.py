@@ -166,3 +166,12 @@ class RemediationStatus(StrEnum):
     REJECTED = "rejected"
     EXECUTED = "executed"
     FAILED = "failed"
+
+
+class ModelStatus(StrEnum):
+    """Where a learned model is in its life."""
+
+    CHALLENGER = "challenger"  # found better, waits for a person to put it live
+    CHAMPION = "champion"  # judges alerts now
+    RETIRED = "retired"  # was live before
+    REJECTED = "rejected"  # was not better than the champion

@@ -16,10 +16,10 @@ from sqlalchemy.engine import Connection
 from tocsin.model import AlertStatus, Dossier
 from tocsin.ports import Accepted, NewAlert
 from tocsin.store import audit, history, reading, rows, statements
-from tocsin.store.bulk import mark_of, marks
+from tocsin.store.bulk import Row, mark_of, marks
 from tocsin.store.database import Database
 from tocsin.store.tables import alert_context, alert_keys, alert_work, alerts, triage_results
-from tocsin.store.types import instant_text
+from tocsin.store.types import stamp_of
 
 WRITERS = 16
 
@@ -48,7 +48,7 @@ class DossierStore:
         self._owner = owner
         self._first_step = first_step
         self._writer = f"w{sum(owner.encode()) % WRITERS:02d}"
-        self._stamp = instant_text if database.sqlite else _as_is
+        self._stamp = stamp_of("sqlite" if database.sqlite else "postgresql")
 
     # --- accepting ------------------------------------------------------------------------------
 
@@ -93,7 +93,7 @@ class DossierStore:
             return [Accepted(alert.alert_id) for alert in new]
         stored = reading.stored_keys(connection, [a.key for a in new if a.key not in taken])
         mine = {id(alert) for alert in fresh}
-        return [_answer(alert, stored.get(alert.key), id(alert) in mine) for alert in new]
+        return [reading.answer(alert, stored.get(alert.key), id(alert) in mine) for alert in new]
 
     def _claim_keys(self, connection: Connection, first: dict[bytes, NewAlert]) -> set[bytes]:
         """Write the keys that are not stored yet; gives those."""
@@ -380,19 +380,16 @@ class DossierStore:
         statements.add_count(connection, changed)
 
 
-def _answer(alert: NewAlert, stored: tuple[str, bytes] | None, fresh: bool) -> Accepted | None:
-    if fresh:
-        return Accepted(alert.alert_id)
-    if stored is None or stored[1] != alert.digest:
-        return None
-    return Accepted(stored[0], duplicate=True)
-
-
 def _set_status(connection: Connection, ids: Sequence[str], status: AlertStatus) -> None:
     if ids:
         change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
         connection.execute(change.values(status=status.value))
 
 
-def _as_is(value: datetime) -> datetime:
-    return value
+def review(connection: Connection, status: AlertStatus, reviewed: Sequence[Row]) -> None:
+    """Write what people decided, within the caller's transaction.
+
+    Rows: alert id, reviewer, notes and (stamped) moment; None where no decision stands any more.
+    """
+    _set_status(connection, [row[0] for row in reviewed], status)
+    statements.update_review(connection, reviewed)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.model import Dossier
+from tocsin.ports import Accepted, NewAlert
 from tocsin.store import rows
 from tocsin.store.bulk import IN_LIMIT, mark_of, marks
 from tocsin.store.fetch import fetch
@@ -168,3 +169,12 @@ def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
         )
         found.update(bytes.fromhex(row[0]) for row in rows_)
     return found
+
+
+def answer(alert: NewAlert, stored: tuple[str, bytes] | None, fresh: bool) -> Accepted | None:
+    """What to say of an alert; None when its key belongs to other content."""
+    if fresh:
+        return Accepted(alert.alert_id)
+    if stored is None or stored[1] != alert.digest:
+        return None
+    return Accepted(stored[0], duplicate=True)

@@ -27,6 +27,7 @@ from tocsin.model import (
     UserContext,
     Verdict,
 )
+from tocsin.ports import RULE_HOST
 from tocsin.store.bulk import Row
 
 IOC_LIMIT = 1024
@@ -157,6 +158,8 @@ def prevalence_rows(dossiers: Iterable[Dossier]) -> list[tuple[str, str, str, in
         day = dossier.received_at.date().isoformat()
         for fact in dossier.context:
             for seen in fact.data.prevalence:
+                if seen.subject == RULE_HOST:  # of which only decisions are counted
+                    continue
                 key = (seen.subject, seen.value[:PREVALENCE_LIMIT], day)
                 counts[key] = counts.get(key, 0) + 1
     return sorted((*key, count) for key, count in counts.items())

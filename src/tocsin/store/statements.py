@@ -73,6 +73,9 @@ insert_triage = BulkInsert(
     key=("alert_id",),
     update={name: f"excluded.{name}" for name in _TRIAGE_COLUMNS[1:]},
 )
+update_review = BulkUpdate(
+    triage_results, "alert_id", ("human_reviewer", "human_review_notes", "reviewed_at")
+)
 add_count = BulkInsert(
     pipeline_counts,
     ("writer", "name", "count"),
