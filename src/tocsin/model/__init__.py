@@ -27,6 +27,7 @@ from tocsin.model.alert import (
     User,
 )
 from tocsin.model.context import (
+    Activity,
     AddressContext,
     AssetContext,
     AssetRecord,
@@ -39,7 +40,7 @@ from tocsin.model.context import (
 )
 from tocsin.model.dossier import Dossier
 from tocsin.model.intelligence import Indicator, Sighting
-from tocsin.model.learned import Example, Learned, ModelMetrics
+from tocsin.model.learned import Calibration, Curve, Decided, Example, Learned, ModelMetrics
 from tocsin.model.record import Address, Port, Record, Score, Share
 from tocsin.model.verdict import Action, Evidence, Verdict, risk_level
 from tocsin.model.words import (
@@ -65,15 +66,19 @@ from tocsin.model.words import (
 
 __all__ = [
     "Action",
+    "Activity",
     "Address",
     "AddressContext",
     "Alert",
     "AlertStatus",
     "AssetContext",
     "AssetRecord",
+    "Calibration",
     "Cloud",
     "ContextType",
     "Criticality",
+    "Curve",
+    "Decided",
     "Disposition",
     "Dns",
     "Dossier",

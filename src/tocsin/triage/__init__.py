@@ -9,7 +9,7 @@ from functools import cache
 
 import msgspec
 
-from tocsin.model import Dossier, Gap, Verdict, risk_level
+from tocsin.model import Dossier, Gap, Learned, Verdict, risk_level
 from tocsin.ports import Resources, Work
 from tocsin.triage import weights as weights_file
 from tocsin.triage.analysis import analysis
@@ -19,6 +19,7 @@ from tocsin.triage.decision import disposition, probability, review_reasons
 from tocsin.triage.evidence import resolve
 from tocsin.triage.families import Families
 from tocsin.triage.impact import Impact
+from tocsin.triage.learned import added, decided
 from tocsin.triage.playbooks import Playbooks
 from tocsin.triage.registry import EXTRACTORS
 from tocsin.triage.unchecked import unchecked
@@ -34,13 +35,22 @@ class Model:
         SettingsError: one of the three files says something that cannot work.
     """
 
-    def __init__(self, weights: Weights, version: str) -> None:
+    def __init__(self, weights: Weights, version: str, learned: Learned | None = None) -> None:
         self.weights = weights
-        self.version = version
+        self.version = version if learned is None else version + "+" + learned.version
+        self.learned = learned
         self.families = Families(weights)
         self.playbooks = Playbooks(weights)
         self.coverage = Coverage(weights)
         self.impact = Impact(weights)
+
+    def case(self, dossier: Dossier) -> Case:
+        """The dossier laid open.
+
+        Raises:
+            InputError: the dossier holds no normalised alert.
+        """
+        return Case(dossier, self.weights, self.families)
 
     def assess(self, dossier: Dossier) -> tuple[Verdict, tuple[Gap, ...]]:
         """The verdict on a dossier, and gaps of triage's own that it does not have yet.
@@ -48,8 +58,12 @@ class Model:
         Raises:
             InputError: the dossier holds no normalised alert.
         """
-        case = Case(dossier, self.weights, self.families)
+        case = self.case(dossier)
         evidence = [item for extract in EXTRACTORS for item in extract(case)]
+        decisions = decided(case, self.learned, evidence)
+        if self.learned is not None:
+            evidence += added(case, self.learned, evidence)
+        evidence += decisions
         chance = probability(evidence)
         loss, about_loss = self.impact.of(case, evidence)
         loss = round(loss, 4)
