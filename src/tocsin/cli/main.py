@@ -15,6 +15,7 @@ from tocsin.cli import (
     audit,
     databases,
     decide,
+    decisions,
     explain,
     keys,
     normalize,
@@ -53,6 +54,7 @@ app.command("doctor")(databases.doctor)
 app.add_typer(assets_app, name="assets")
 app.add_typer(users_app, name="users")
 app.add_typer(intel_app, name="intel")
+app.add_typer(decisions.app, name="decisions")
 app.add_typer(keys.app, name="key")
 app.add_typer(databases.app, name="db")
 app.add_typer(audit.app, name="audit")
