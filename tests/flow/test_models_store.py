@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 import sqlalchemy as sa
+from tests.learner.small import learned_of
 
 from tocsin.app import Store
 from tocsin.errors import ConflictError, NotFoundError
@@ -22,7 +23,7 @@ class Said(Record, frozen=True, kw_only=True):
 
 
 def learned(name: str) -> Learned:
-    return Learned(version=name, weights={"a": 0.25, HOSTILE: -1.0})
+    return learned_of(name, {"a": 0.25, HOSTILE: -1.0})
 
 
 async def statuses(store: Store) -> dict[str, str]:

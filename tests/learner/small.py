@@ -28,7 +28,19 @@ def fit(examples: Sequence[Example], *, seed: int = 0) -> Learned:
         for name in sorted(counts)
     }
     text = msgspec.json.encode([weights, seed])
-    return Learned(version=f"small-{sha256(text).hexdigest()[:12]}", weights=weights)
+    return learned_of(f"small-{sha256(text).hexdigest()[:12]}", weights)
+
+
+def learned_of(version: str, weights: dict[str, float]) -> Learned:
+    """A model with these weights, in the field that models have for them."""
+    given = {"version": version, "weights": weights, "evidence": weights}
+    return msgspec.convert(given, Learned)
+
+
+def weights_of(learned: Learned) -> dict[str, float]:
+    """The weights of such a model."""
+    fields = msgspec.structs.asdict(learned)
+    return dict(fields.get("evidence") or fields.get("weights") or {})
 
 
 def assess(learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:
@@ -42,4 +54,4 @@ def chance(learned: Learned | None, dossier: Dossier) -> float:
     if learned is None:
         assert dossier.verdict is not None
         return dossier.verdict.probability
-    return 1 / (1 + exp(-learned.weights.get(rule(dossier), 0.0)))
+    return 1 / (1 + exp(-weights_of(learned).get(rule(dossier), 0.0)))

@@ -202,9 +202,7 @@ def test_a_difference_that_one_group_makes_is_not_enough() -> None:
     """Better on average through one large group, worse in most: resamples show it."""
     held = [[example(n * 10, f"r{n}", TP, chance=0.6)] for n in range(9)]
     held.append([example(1000, "big", TP, chance=0.01)])
-    challenger = Learned(
-        version="v", weights={**{f"rule.r{n}": 0.2 for n in range(9)}, "rule.big": 3.0}
-    )
+    challenger = small.learned_of("v", {**{f"rule.r{n}": 0.2 for n in range(9)}, "rule.big": 3.0})
     found = compare(small.assess, None, challenger, held)
     assert found.difference < 0
     assert 0.5 < found.share_better < 0.9
@@ -240,12 +238,12 @@ def test_baselines_know_only_what_was_learned() -> None:
 
 
 def test_the_weights_that_moved_most_come_first() -> None:
-    before = Learned(version="a", weights={"x": 1.0, "gone": 0.5, "same": 2.0})
-    after = Learned(version="b", weights={"x": -1.5, "new": 0.1, "same": 2.0})
-    assert [(m.name, m.before, m.after) for m in moved(before, after)] == [
-        ("x", 1.0, -1.5), ("gone", 0.5, 0.0), ("new", 0.0, 0.1),
-    ]  # fmt: skip
-    assert [m.name for m in moved(None, after)] == ["same", "x", "new"]
+    before = small.learned_of("a", {"x": 1.0, "gone": 0.5, "same": 2.0})
+    after = small.learned_of("b", {"x": -1.5, "new": 0.1, "same": 2.0})
+    found = [(m.name.rpartition(".")[2], m.before, m.after) for m in moved(before, after)]
+    assert found == [("x", 1.0, -1.5), ("gone", 0.5, 0.0), ("new", 0.0, 0.1)]
+    shipped = [move.name.rpartition(".")[2] for move in moved(None, after)]
+    assert shipped == ["same", "x", "new"]
 
 
 def test_the_picture_is_well_formed_and_keeps_hostile_names_as_text() -> None:

@@ -80,9 +80,9 @@ def data_of(examples: Sequence[Example], thinned: Thinned, parts: Split) -> Data
 
 
 def moved(before: Learned | None, after: Learned) -> tuple[Moved, ...]:
-    """The weights that moved most, by the size of the move."""
-    old = dict(_numbers(msgspec.to_builtins(before).get("weights"))) if before else {}
-    new = dict(_numbers(msgspec.to_builtins(after).get("weights")))
+    """The weights that moved most, by the size of the move; None is the model that ships."""
+    old = dict(_numbers(before or Learned(version="")))
+    new = dict(_numbers(after))
     moves = [
         Moved(name=name, before=old.get(name, 0.0), after=new.get(name, 0.0))
         for name in old.keys() | new.keys()
@@ -93,11 +93,16 @@ def moved(before: Learned | None, after: Learned) -> tuple[Moved, ...]:
 
 
 def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
-    if isinstance(value, Mapping):
-        for name, part in value.items():
+    """Every weight of a model by its path; whole numbers count something, and are no weights."""
+    parts = msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else value
+    if isinstance(parts, Mapping):
+        for name, part in parts.items():
             yield from _numbers(part, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield path, float(value)
+    elif isinstance(parts, list | tuple):
+        for number, part in enumerate(parts):
+            yield from _numbers(part, f"{path}.{number}")
+    elif isinstance(parts, float):
+        yield path, parts
 
 
 def _counted(words: Iterable[str]) -> dict[str, int]:
