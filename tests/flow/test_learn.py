@@ -110,7 +110,7 @@ def test_a_model_is_learned_goes_live_and_is_taken_back(running: Server) -> None
         picture = client.get(f"{MODELS}/{version}/reliability.svg")
         assert picture.headers["content-type"].startswith("image/svg+xml")
         assert ET.fromstring(picture.text).tag.endswith("svg")
-        for path in ("nothing", "nothing/reliability.svg", "%7B%25s"):
+        for path in ("nothing", "nothing/reliability.svg", "%7B%25s", "a%00b"):
             is_problem(client.get(f"{MODELS}/{path}"), 404, "not_found")
         is_problem(client.post(f"{MODELS}/shipped/use"), 403, "forbidden")
 

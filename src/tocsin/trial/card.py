@@ -14,6 +14,7 @@ from tocsin.trial.split import Split, moment_of
 
 MOST_MOVED = 20
 LEAST_MOVE = 1e-9
+NO_WEIGHTS = frozenset({"edges", "slope"})  # where a curve's steps are, and a factor
 
 
 class Data(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -97,6 +98,8 @@ def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
     parts = msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else value
     if isinstance(parts, Mapping):
         for name, part in parts.items():
+            if name in NO_WEIGHTS and isinstance(value, msgspec.Struct):
+                continue
             yield from _numbers(part, f"{path}.{name}" if path else str(name))
     elif isinstance(parts, list | tuple):
         for number, part in enumerate(parts):
