@@ -26,7 +26,7 @@ from tocsin.trial.trial import Verdict, hold
 
 LEASE = "learn"
 LEASE_SECONDS = 3600.0
-MOST = 50_000
+MOST = 20_000  # decisions; their dossiers take some 10 KB each while they are learned from
 NICENESS = 10
 TOO_LITTLE = "not_enough"
 

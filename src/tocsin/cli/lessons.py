@@ -9,7 +9,7 @@ import msgspec
 
 from tocsin import logs
 from tocsin.cli.learn import LEASE, LEASE_SECONDS, Outcome
-from tocsin.errors import Unavailable
+from tocsin.errors import TocsinError
 from tocsin.settings import Settings, environment_of
 from tocsin.store.leases import LeaseStore
 
@@ -47,8 +47,8 @@ class Lessons:
             return False
         try:
             return await self._leases.since_done(LEASE) >= self._interval
-        except Unavailable:
-            return False  # the next look is soon enough
+        except TocsinError:
+            return False  # others say what is wrong; the next look is soon enough
 
     async def _learn(self) -> None:
         started = time.monotonic()

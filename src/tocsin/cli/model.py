@@ -7,11 +7,12 @@ from typing import Annotated
 import msgspec
 import typer
 
+from tocsin.api.decisions import named
 from tocsin.api.models import diagram_of
 from tocsin.app import open_store
 from tocsin.cli.decide import actor
 from tocsin.cli.look import console, plain, table
-from tocsin.errors import InputError
+from tocsin.errors import InputError, NotFoundError
 from tocsin.model import ModelMetrics
 from tocsin.settings import Settings, load
 from tocsin.store.models import SHIPPED, ModelEntry
@@ -139,10 +140,12 @@ async def _list(settings: Settings) -> list[ModelEntry]:
 
 
 async def _find(settings: Settings, version: str) -> tuple[ModelEntry, msgspec.Raw, msgspec.Raw]:
+    named(version, NotFoundError("there is no such model"))
     async with open_store(settings) as store:
         return await store.models.find(version)
 
 
 async def _use(settings: Settings, version: str) -> str:
+    named(version, NotFoundError("there is no such model"))
     async with open_store(settings) as store:
         return await store.models.use(version, actor=actor())

@@ -40,13 +40,10 @@ class LeaseStore:
     async def since_done(self, name: str) -> float:
         """Seconds since it was done last; at first, since somebody asked for the first time."""
 
-        def change(connection: Connection) -> float:
-            now = time.time()
-            query = sa.select(leases.c.done_at).where(leases.c.name == name)
-            found = connection.execute(query).scalar()
-            if found is None:
-                _enter(connection, [(name, 0.0, now)])
-                return 0.0
-            return now - float(found)
-
-        return await self._database.write(change)
+        query = sa.select(leases.c.done_at).where(leases.c.name == name)
+        found = await self._database.read(lambda connection: connection.execute(query).scalar())
+        if found is not None:
+            return time.time() - float(found)
+        row = [(name, 0.0, time.time())]
+        await self._database.write(lambda connection: _enter(connection, row))
+        return 0.0
