@@ -32,6 +32,8 @@ from tocsin.store.dossiers import DossierStore
 from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
+from tocsin.store.leases import LeaseStore
+from tocsin.store.models import ModelStore
 from tocsin.store.quality import TABLES
 from tocsin.store.queries import QueryStore
 from tocsin.store.retention import RetentionStore
@@ -58,6 +60,8 @@ class Store:
     bulk_decisions: BulkDecisionStore
     decided: DecidedStore
     decision_counts: DecisionCountStore
+    models: ModelStore
+    leases: LeaseStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             bulk_decisions=BulkDecisionStore(database),
             decided=DecidedStore(database),
             decision_counts=DecisionCountStore(database),
+            models=ModelStore(database),
+            leases=LeaseStore(database),
         )
     finally:
         await database.close()

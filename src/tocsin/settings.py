@@ -108,6 +108,14 @@ class Settings(BaseSettings):
         0.2, gt=0, description="Seconds between looks for changed indicators."
     )
 
+    # --- learning ---------------------------------------------------------------------------
+    learn_interval: float = Field(
+        24.0,
+        ge=0,
+        description="Hours between runs of tocsin learn, which the server starts as a process of "
+        "its own; 0 turns them off.",
+    )
+
     # --- the audit trail -----------------------------------------------------------------------
     audit_key: SecretStr = Field(
         SecretStr(""),
@@ -168,6 +176,12 @@ class Settings(BaseSettings):
         if toml.is_file():
             sources.append(TomlConfigSettingsSource(settings_cls, toml))
         return tuple(sources)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment of a child process that shall work on the same data and database."""
+    given = {"TOCSIN_DATA": str(settings.data), "TOCSIN_DATABASE": settings.database_url}
+    return {**os.environ, **given}
 
 
 def load(**arguments: Any) -> Settings:

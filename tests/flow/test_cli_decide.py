@@ -77,6 +77,8 @@ def test_many_are_shown_decided_and_taken_back(running: Server) -> None:
         (["false_positive", "--where", "since=2026-01-01T00:00:00", "--reason", "x"], b"zone"),
         (["a", "false_positive", "--where", "rule_id=1", "--reason", "x"], b"no alert id"),
         (["--undo", "none"], b"no decision and no bulk decision"),
+        (["\udcff", "false_positive", "--reason", "\udcff"], b"no such alert"),
+        (["false_positive", "--where", "rule_id=\udcff", "--reason", "x"], b"NUL"),
         (["a", "--undo", "b"], b"nothing beside"),
         (["false_positive", "--where", "rule_id=none", "--reason", "x", "--yes"], b"no alert"),
     ],

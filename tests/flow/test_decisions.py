@@ -193,7 +193,7 @@ def test_hostile_reasons_are_kept_as_text(running: Server, client: httpx2.Client
 
 def test_what_cannot_be_decided_is_said_clearly(running: Server, client: httpx2.Client) -> None:
     body = {"disposition": "false_positive", "reason": "x"}
-    for name in ("nothing", "%7B%7D%25s", "x" * 200):
+    for name in ("nothing", "%7B%7D%25s", "x" * 200, "a%00b", "%ff%fe", "%ED%A0%80"):
         is_problem(client.post(f"{ALERTS}/{name}/disposition", json=body), 404, "not_found")
         is_problem(client.get(f"{ALERTS}/{name}/dispositions"), 404, "not_found")
         is_problem(client.delete(f"/api/v1/dispositions/{name}"), 404, "not_found")
@@ -351,6 +351,7 @@ def test_a_match_that_changed_is_a_conflict(running: Server, client: httpx2.Clie
         ({"filter": {"rule": "typo"}}, "rule"),
         ({"filter": {"rule_id": "x", "since": "2026-01-01T00:00:00"}}, "zone"),
         ({"filter": {"rule_id": "x", "min_risk": 101}}, "min_risk"),
+        ({"filter": {"rule_id": "x\0"}}, "NUL"),
         ({"token": None}, "preview"),
         ({"disposition": "ok"}, "disposition"),
         ({"reason": ""}, "reason"),

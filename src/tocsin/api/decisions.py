@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK
 from tocsin import metrics
 from tocsin.api.access import needs
 from tocsin.app import System
-from tocsin.errors import InputError, NotFoundError
+from tocsin.errors import InputError, NotFoundError, TocsinError
 from tocsin.model import AlertStatus, Disposition, KeyScope, Record, RiskLevel, Severity
 from tocsin.store.accounts import ApiKey
 from tocsin.store.bulk_decisions import BulkDecision, Match, described
@@ -105,7 +105,7 @@ async def decide(
     """Decide one alert."""
     system: System = request.app.state.system
     outcome = await system.store.decisions.decide(
-        alert_id, data.disposition, _reason(data.reason), actor=_actor(request)
+        _alert(alert_id), data.disposition, _reason(data.reason), actor=_actor(request)
     )
     metrics.DECISIONS.labels("decided", data.disposition.value).inc()
     return Decided(
@@ -125,7 +125,7 @@ async def decide(
 async def history(request: Request[Any, Any, Any], alert_id: FromPath[str]) -> History:
     """An alert's decisions."""
     system: System = request.app.state.system
-    found = await system.store.decided.history(alert_id)
+    found = await system.store.decided.history(_alert(alert_id))
     if found is None:
         raise NotFoundError(f"there is no alert {alert_id}")
     return History(dispositions=tuple(found))
@@ -141,7 +141,7 @@ async def history(request: Request[Any, Any, Any], alert_id: FromPath[str]) -> H
 async def undo(request: Request[Any, Any, Any], disposition_id: FromPath[str]) -> dict[str, str]:
     """Undo one decision."""
     system: System = request.app.state.system
-    alert_id = await system.store.decisions.undo(disposition_id, actor=_actor(request))
+    alert_id = await system.store.decisions.undo(_decision(disposition_id), actor=_actor(request))
     metrics.DECISIONS.labels("undone", "any").inc()
     return {"disposition_id": disposition_id, "alert_id": alert_id}
 
@@ -203,7 +203,7 @@ async def undo_bulk(
     """Undo many decisions that were made at once."""
     system: System = request.app.state.system
     undone = 0
-    async for count in system.store.bulk_decisions.undo(bulk_id, actor=_actor(request)):
+    async for count in system.store.bulk_decisions.undo(_decision(bulk_id), actor=_actor(request)):
         undone += count
         metrics.DECISIONS.labels("undone", "any").inc(count)
     return {"bulk_id": bulk_id, "undone": undone}
@@ -222,8 +222,30 @@ def filter_of(given: dict[str, Any]) -> AlertFilter:
         moment = fields.get(name)
         if moment is not None and moment.tzinfo is None:
             raise InputError(f"{name}: give the time with its zone, e.g. 2026-03-04T12:00:00Z")
+    for name, value in fields.items():
+        if isinstance(value, str):
+            fields[name] = named(value, InputError(f"{name}: no value holds the character NUL"))
     fields.setdefault("until", datetime.now(UTC))
     return AlertFilter(**fields)
+
+
+def named(text: str, wrong: TocsinError) -> str:
+    """The text, if a database can be asked for it.
+
+    Raises:
+        TocsinError: `wrong`; no stored name holds the character NUL or half a character.
+    """
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise wrong
+    return text
+
+
+def _alert(alert_id: str) -> str:
+    return named(alert_id, NotFoundError("there is no such alert"))
+
+
+def _decision(decision_id: str) -> str:
+    return named(decision_id, NotFoundError("there is no such decision"))
 
 
 def _reason(reason: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tocsin.api.decisions import Filter, filter_of
+from tocsin.api.decisions import Filter, filter_of, named
 from tocsin.app import Store, open_store
 from tocsin.cli.look import console, plain, progress, table
 from tocsin.errors import InputError, NotFoundError
@@ -86,6 +86,7 @@ def actor() -> str:
 
 
 async def _one(settings: Settings, alert_id: str, disposition: Disposition, reason: str) -> None:
+    named(alert_id, NotFoundError("there is no such alert"))
     async with open_store(settings) as store:
         done = await store.decisions.decide(alert_id, disposition, reason, actor=actor())
     before = f", superseding {done.superseded.value}" if done.superseded else ""
@@ -136,6 +137,7 @@ async def _apply(
 
 
 async def _undo(settings: Settings, name: str) -> None:
+    named(name, NotFoundError("there is no such decision"))
     async with open_store(settings) as store:
         try:
             alert_id = await store.decisions.undo(name, actor=actor())

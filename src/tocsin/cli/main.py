@@ -15,8 +15,11 @@ from tocsin.cli import (
     audit,
     databases,
     decide,
+    decisions,
     explain,
     keys,
+    learn,
+    model,
     normalize,
     queues,
     send,
@@ -48,11 +51,14 @@ app.command("triage")(triage.triage)
 app.command("normalize")(normalize.normalize)
 app.command("explain")(explain.explain)
 app.command("decide")(decide.decide)
+app.command("learn")(learn.learn)
 app.command("watch")(watch.watch)
 app.command("doctor")(databases.doctor)
 app.add_typer(assets_app, name="assets")
 app.add_typer(users_app, name="users")
 app.add_typer(intel_app, name="intel")
+app.add_typer(decisions.app, name="decisions")
+app.add_typer(model.app, name="model")
 app.add_typer(keys.app, name="key")
 app.add_typer(databases.app, name="db")
 app.add_typer(audit.app, name="audit")

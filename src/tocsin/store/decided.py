@@ -80,6 +80,12 @@ class DecidedStore:
                 return
             after = portion[-1][0].alert_id
 
+    async def stored_by(self, moment: datetime) -> set[str]:
+        """The alerts whose standing decision was stored by then."""
+        decided = standing().subquery("decided")
+        query = sa.select(decided.c.alert_id).where(decided.c.stored_at <= moment)
+        return await self._database.read(lambda c: set(c.execute(query).scalars()))
+
     async def examples(self, limit: int) -> list[Example]:
         """The newest standing decisions that say what an alert was, oldest first.
 

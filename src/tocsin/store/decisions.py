@@ -269,6 +269,7 @@ def _row(
         "reason": order.reason,
         "actor": order.actor,
         "decided_at": moment,
+        "stored_at": datetime.now(UTC),
         "bulk_id": bulk_id,
         "status_before": stands.status_before if stands is not None else found.status.value,
         "subjects": rows.text(subjects),

@@ -248,6 +248,7 @@ dispositions = sa.Table(
     sa.Column("decided_at", Instant, nullable=False),
     sa.Column("undone_at", Instant),
     sa.Column("undone_by", sa.Text),
+    sa.Column("stored_at", Instant),  # later than decided_at for what was imported
     sa.Column("bulk_id", sa.String(36), index=True),
     sa.Column("status_before", sa.String(16)),  # of the alert, before anybody decided
     sa.Column("subjects", json_text()),  # what decision_counts counted it for

@@ -18,6 +18,7 @@ MODEL_STATUSES = "'challenger', 'champion', 'retired', 'rejected'"
 def upgrade() -> None:
     with op.batch_alter_table("dispositions") as batch:
         batch.add_column(sa.Column("undone_by", sa.Text(), nullable=True))
+        batch.add_column(sa.Column("stored_at", Instant(), nullable=True))
         batch.add_column(sa.Column("bulk_id", sa.String(length=36), nullable=True))
         batch.add_column(sa.Column("status_before", sa.String(length=16), nullable=True))
         batch.add_column(sa.Column("subjects", json_text(), nullable=True))
@@ -94,4 +95,5 @@ def downgrade() -> None:
         batch.drop_column("subjects")
         batch.drop_column("status_before")
         batch.drop_column("bulk_id")
+        batch.drop_column("stored_at")
         batch.drop_column("undone_by")
