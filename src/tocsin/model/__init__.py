@@ -26,6 +26,18 @@ from tocsin.model.alert import (
     Threat,
     User,
 )
+from tocsin.model.closing import (
+    EDGES,
+    NOT_CLOSABLE,
+    ClassBound,
+    Closing,
+    ClosingPolicy,
+    ClosingRules,
+    PolicyState,
+    Sample,
+    ceiling_bin,
+    score_bin,
+)
 from tocsin.model.context import (
     AddressContext,
     AssetContext,
@@ -43,6 +55,8 @@ from tocsin.model.record import Address, Port, Record, Score, Share
 from tocsin.model.verdict import Action, Evidence, Verdict, risk_level
 from tocsin.model.words import (
     AlertStatus,
+    ClosingAction,
+    ClosingMode,
     ContextType,
     Criticality,
     Disposition,
@@ -62,6 +76,8 @@ from tocsin.model.words import (
 )
 
 __all__ = [
+    "EDGES",
+    "NOT_CLOSABLE",
     "Action",
     "Address",
     "AddressContext",
@@ -69,6 +85,12 @@ __all__ = [
     "AlertStatus",
     "AssetContext",
     "AssetRecord",
+    "ClassBound",
+    "Closing",
+    "ClosingAction",
+    "ClosingMode",
+    "ClosingPolicy",
+    "ClosingRules",
     "Cloud",
     "ContextType",
     "Criticality",
@@ -99,6 +121,7 @@ __all__ = [
     "ObservableRole",
     "ObservableType",
     "ParentProcess",
+    "PolicyState",
     "Port",
     "Prevalence",
     "Process",
@@ -107,6 +130,7 @@ __all__ = [
     "RemediationStatus",
     "RiskLevel",
     "Rule",
+    "Sample",
     "Score",
     "Severity",
     "Share",
@@ -118,5 +142,7 @@ __all__ = [
     "UserContext",
     "UserRecord",
     "Verdict",
+    "ceiling_bin",
     "risk_level",
+    "score_bin",
 ]

@@ -166,3 +166,20 @@ class RemediationStatus(StrEnum):
     REJECTED = "rejected"
     EXECUTED = "executed"
     FAILED = "failed"
+
+
+class ClosingMode(StrEnum):
+    """What the policy that closes alerts may do."""
+
+    OFF = "off"
+    SHADOW = "shadow"  # samples and says what it would close; closes nothing
+    ON = "on"
+
+
+class ClosingAction(StrEnum):
+    """What the policy did with one alert."""
+
+    LEFT = "left"
+    SAMPLED = "sampled"  # drawn at random for people to judge, closed in no case
+    WOULD_CLOSE = "would_close"
+    CLOSED = "closed"
