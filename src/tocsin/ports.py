@@ -4,6 +4,7 @@ Steps see the rest of the system only through these protocols; `app.py` decides 
 stands behind each. Everything works on batches: one call per batch, never one per alert.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -196,20 +197,40 @@ class ClosingBook(ClosingPolicies, Protocol):
         limit: int,
         model_version: str = "",
         after: datetime | None = None,
+        judged: bool = False,
     ) -> list[Sample]:
-        """Samples of a class in the order in which they were drawn, with people's decisions."""
+        """Samples of a class in the order in which they were drawn, with people's decisions.
+
+        Args:
+            version: of the policy that drew them.
+            name: the class.
+            limit: the most samples that could be closed; the others among them come too.
+            model_version: only those that this version of the model judged; empty: all.
+            after: only those drawn after a moment.
+            judged: only those that people have judged.
+        """
         ...
 
     async def newest_model(self, version: int) -> str:
         """The version of the model that judged the newest sample; empty when there is none."""
         ...
 
-    async def scores(self, version: int) -> Mapping[str, Mapping[str, Mapping[int, int]]]:
+    async def scores(
+        self, version: int, since: datetime | None = None
+    ) -> Mapping[str, Mapping[str, Mapping[int, int]]]:
         """How many alerts that were not drawn fell into each bin, by class and UTC hour."""
         ...
 
     async def overdue(self, version: int, before: datetime) -> int:
         """Closable samples from before a moment that nobody has judged."""
+        ...
+
+    async def outstanding(self, version: int) -> Counter[str]:
+        """Closable samples that nobody has judged, by class."""
+        ...
+
+    async def totals(self, version: int) -> tuple[int, int, int]:
+        """Alerts that a policy closed; of those: reopened, and called attacks by people."""
         ...
 
     async def attacks(self, limit: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""From the judged random samples of a class to its threshold, or to the reason why there is none."""
+"""From the judged random samples of a class to its threshold, or to why there is none."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from tocsin.model import EDGES, ClassBound, ClosingRules, Sample, ceiling_bin, s
 def look_size(rules: ClosingRules, look: int) -> int:
     """How many samples of a class a look waits for; looks count from 1."""
     fewest = samples_needed(rules.alpha, rules.level)
-    return max(rules.samples, fewest) * 2 ** (look - 1)
+    return max(rules.samples, fewest) << (look - 1)
 
 
 def calibrate(

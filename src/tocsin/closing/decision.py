@@ -24,6 +24,7 @@ from tocsin.model import (
 
 FAMILY: Final = "prior.family."
 OTHER: Final = "other"
+DRAWN: Final = "drawn at random for people to judge"
 MODEL_EVIDENCE: Final = ("model.", "narrator.", "llm.", "opinion.")
 """How the names of evidence begin that came from a language model."""
 
@@ -72,54 +73,68 @@ def decide(policy: ClosingPolicy, dossier: Dossier) -> Closing:
     if name not in policy.rules.classes:
         return _left(policy, name, verdict, "the policy does not name its class")
     guard = guarded(policy.rules, dossier, verdict)
-    if drawn(policy, dossier.alert_id):
-        return Closing(
-            action=ClosingAction.SAMPLED,
-            class_name=name,
-            probability=verdict.probability,
-            policy_version=policy.version,
-            why="drawn at random for people to judge",
-            threshold=policy.thresholds.get(name),
-            closable=guard is None,
-            revision=policy.revision,
-            likeness=likeness(dossier),
-            model_version=verdict.model_version,
-        )
-    if guard is not None:
-        return _left(policy, name, verdict, guard)
-    threshold = policy.thresholds.get(name)
-    open_because = None
-    if threshold is None:
-        open_because = "no threshold is proven for its class"
-    elif policy.model_version and verdict.model_version != policy.model_version:
-        open_because = "the model is not the one that was calibrated"
-    elif not verdict.probability <= threshold:  # also for what is no number
-        open_because = "its probability is above the threshold"
-    if open_because is not None:
-        return _left(policy, name, verdict, open_because, closable=True)
-    on = policy.mode is ClosingMode.ON
+    chosen = drawn(policy, dossier.alert_id)
+    why = (
+        "drawn at random for people to judge" if chosen else guard or _above(policy, name, verdict)
+    )
+    if chosen:
+        action = ClosingAction.SAMPLED
+    elif why is not None:
+        action = ClosingAction.LEFT
+    elif policy.mode is ClosingMode.ON:
+        action = ClosingAction.CLOSED
+    else:
+        action = ClosingAction.WOULD_CLOSE
     return Closing(
-        action=ClosingAction.CLOSED if on else ClosingAction.WOULD_CLOSE,
+        action=action,
         class_name=name,
         probability=verdict.probability,
         policy_version=policy.version,
-        why="its probability is at most the threshold of its class",
-        threshold=threshold,
-        closable=True,
+        why=why or "its probability is at most the threshold of its class",
+        threshold=policy.thresholds.get(name),
+        closable=guard is None,
         revision=policy.revision,
+        likeness=likeness(dossier) if chosen else "",
         model_version=verdict.model_version,
     )
 
 
-def guarded(rules: ClosingRules, dossier: Dossier, verdict: Verdict) -> str | None:  # noqa: PLR0911
+def _above(policy: ClosingPolicy, name: str, verdict: Verdict) -> str | None:
+    """Why an alert that nothing else keeps open stays so; None when it may be closed."""
+    threshold = policy.thresholds.get(name)
+    if threshold is None:
+        return "no threshold is proven for its class"
+    if policy.model_version and verdict.model_version != policy.model_version:
+        return "the model is not the one that was calibrated"
+    if not verdict.probability <= threshold:  # also for what is no number
+        return "its probability is above the threshold"
+    return None
+
+
+def guarded(rules: ClosingRules, dossier: Dossier, verdict: Verdict) -> str | None:
     """Why the alert stays open whatever its class has been proven for; None when nothing does."""
-    if verdict.verdict is Disposition.TRUE_POSITIVE:
-        return "triage calls it an attack"
+    return _by_verdict(rules, verdict) or _by_facts(rules, dossier)
+
+
+def _by_verdict(rules: ClosingRules, verdict: Verdict) -> str | None:
     undetermined = verdict.verdict is Disposition.UNDETERMINED
-    if undetermined and not rules.undetermined:
-        return "triage does not call it harmless"
-    if verdict.requires_human_review and not undetermined:
-        return "triage asks for a person"
+    why = None
+    if verdict.verdict is Disposition.TRUE_POSITIVE:
+        why = "triage calls it an attack"
+    elif undetermined and not rules.undetermined:
+        why = "triage does not call it harmless"
+    elif verdict.requires_human_review and not undetermined:
+        why = "triage asks for a person"
+    elif not verdict.confidence >= rules.least_confidence:
+        why = "the verdict is not sure enough"
+    elif not verdict.probability <= EDGES[ceiling_bin(rules.ceiling)]:
+        why = "its probability is above the ceiling"
+    elif any(e.weight < 0 and e.name.startswith(MODEL_EVIDENCE) for e in verdict.evidence):
+        why = "a language model's evidence lowers it"
+    return why
+
+
+def _by_facts(rules: ClosingRules, dossier: Dossier) -> str | None:
     for fact in dossier.context:
         data = fact.data
         if isinstance(data, AssetContext):
@@ -127,18 +142,10 @@ def guarded(rules: ClosingRules, dossier: Dossier, verdict: Verdict) -> str | No
                 return "the asset is critical"
         elif isinstance(data, UserContext) and data.user is not None and not data.user.enabled:
             return "the account is disabled"
-    for sighting in dossier.intel:
-        if sighting.threat_level is not ThreatLevel.UNKNOWN:
-            return "intelligence knows one of its indicators"
+    if any(sighting.threat_level is not ThreatLevel.UNKNOWN for sighting in dossier.intel):
+        return "intelligence knows one of its indicators"
     if sum(gap.reason is not GapReason.ABSENT for gap in dossier.gaps) > rules.max_gaps:
         return "too much could not be checked"
-    if not verdict.confidence >= rules.least_confidence:
-        return "the verdict is not sure enough"
-    for item in verdict.evidence:
-        if item.weight < 0 and item.name.startswith(MODEL_EVIDENCE):
-            return "a language model's evidence lowers it"
-    if not verdict.probability <= EDGES[ceiling_bin(rules.ceiling)]:
-        return "its probability is above the ceiling"
     return None
 
 
@@ -158,16 +165,12 @@ def likeness(dossier: Dossier) -> str:
     return sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
-def _left(
-    policy: ClosingPolicy, name: str, verdict: Verdict | None, why: str, *, closable: bool = False
-) -> Closing:
+def _left(policy: ClosingPolicy, name: str, verdict: Verdict | None, why: str) -> Closing:
     return Closing(
         action=ClosingAction.LEFT,
         class_name=name,
         probability=0.0 if verdict is None else verdict.probability,
         policy_version=policy.version,
         why=why,
-        threshold=policy.thresholds.get(name),
-        closable=closable,
         revision=policy.revision,
     )

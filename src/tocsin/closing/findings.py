@@ -44,9 +44,7 @@ def findings(
     return tuple(found)
 
 
-def _attacks(
-    state: PolicyState, name: str, threshold: float, samples: Sequence[Sample]
-) -> Finding:
+def _attacks(state: PolicyState, name: str, threshold: float, samples: Sequence[Sample]) -> Finding:
     """The quality samples of what is closed, since the policy was enabled."""
     rules = state.policy.rules
     alarm = Alarm(rules.alpha)

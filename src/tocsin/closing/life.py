@@ -2,28 +2,29 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-
-import msgspec
-from msgspec import structs
 
 from tocsin import logs
 from tocsin.closing.calibration import calibrate, look_size
-from tocsin.closing.decision import decide
+from tocsin.closing.decision import class_of, decide
 from tocsin.closing.findings import findings
-from tocsin.closing.report import ClosingPreview, Finding, KnownAttack, WouldClose
-from tocsin.errors import ConflictError, InputError
+from tocsin.closing.preview import by_rule, digest_of, enabled, known_attacks, rule_of, total
+from tocsin.closing.report import (
+    ClassReport,
+    ClosingPreview,
+    ClosingReport,
+    Finding,
+    KnownAttack,
+)
+from tocsin.closing.rules import check
+from tocsin.errors import ConflictError, DataQualityError, InputError
 from tocsin.model import (
     NOT_CLOSABLE,
     ClassBound,
-    Closing,
     ClosingAction,
     ClosingMode,
     ClosingPolicy,
     ClosingRules,
-    Dossier,
     PolicyState,
 )
 from tocsin.ports import ClosingBook
@@ -31,7 +32,8 @@ from tocsin.ports import ClosingBook
 HISTORY = 20_000
 """Newest alerts that a preview looks at, unless somebody asks for another number."""
 KNOWN_ATTACKS = 5_000
-MOST_CLASSES = 32
+RECENT = timedelta(days=7)
+"""The scores of so long are compared with those of before."""
 
 log = logs.get("closing")
 
@@ -76,8 +78,10 @@ class Autoclose:
         return tuple(found), model
 
     async def preview(self, *, actor: str, alerts: int = HISTORY) -> ClosingPreview:
-        """What the policy would close and would have closed; the thresholds are shown and, in
-        shadow mode, kept, so that from then on it says of new alerts what it would close.
+        """What the policy would close, and would have closed.
+
+        In shadow mode the thresholds are kept, so that from then on it says of new alerts what it
+        would close.
 
         Raises:
             InputError: there is no policy.
@@ -86,25 +90,25 @@ class Autoclose:
         bounds, model = await self.bounds(state)
         if state.policy.mode is ClosingMode.SHADOW and bounds != state.bounds:
             await self._book.calibrate(state.policy.revision, bounds, model, actor=actor)
-        acting = _acting(state.policy, bounds, model)
+        acting = enabled(state.policy, bounds, model)
         counts: Counter[tuple[str, str, ClosingAction]] = Counter()
         times = []
         async for chunk in self._book.history(alerts):
             for dossier in chunk:
                 closing = decide(acting, dossier)
-                counts[closing.class_name, _rule(dossier), closing.action] += 1
+                counts[closing.class_name, rule_of(dossier), closing.action] += 1
             times += [chunk[0].received_at, chunk[-1].received_at]
             await asyncio.sleep(0)
         attacks = await self._attacks(acting)
         return ClosingPreview(
-            digest=_digest(state.policy.version, bounds, model, attacks),
+            digest=digest_of(state.policy.version, bounds, model, attacks),
             ready=any(bound.threshold is not None for bound in bounds),
             version=state.policy.version,
             bounds=bounds,
             alerts=counts.total(),
-            would_close=_sum(counts, ClosingAction.CLOSED),
-            drawn=_sum(counts, ClosingAction.SAMPLED),
-            counts=_by_rule(counts),
+            would_close=total(counts, ClosingAction.CLOSED),
+            drawn=total(counts, ClosingAction.SAMPLED),
+            counts=by_rule(counts),
             attacks=attacks,
             since=min(times, default=None),
             until=max(times, default=None),
@@ -129,8 +133,8 @@ class Autoclose:
         if all(bound.threshold is None for bound in bounds):
             reasons = "; ".join(f"{bound.class_name}: {bound.why}" for bound in bounds)
             raise InputError(f"there is no class that it could close. {reasons}")
-        attacks = await self._attacks(_acting(state.policy, bounds, model))
-        if digest != _digest(state.policy.version, bounds, model, attacks):
+        attacks = await self._attacks(enabled(state.policy, bounds, model))
+        if digest != digest_of(state.policy.version, bounds, model, attacks):
             raise ConflictError(
                 "what would be closed is not what that preview showed; look at a new preview"
             )
@@ -156,6 +160,55 @@ class Autoclose:
         log.warning("closing.disabled", changed=done)
         return done
 
+    async def report(self) -> ClosingReport:
+        """The policy as it stands, after a look for drift."""
+        try:
+            state, found = await self.check()
+        except DataQualityError as error:
+            return ClosingReport(reason=str(error))
+        if state is None:
+            return ClosingReport()
+        policy = state.policy
+        shadow = policy.mode is ClosingMode.SHADOW
+        bounds = (await self.bounds(state))[0] if shadow else state.bounds
+        waiting = await self._book.outstanding(policy.version)
+        scores = await self._book.scores(policy.version)
+        closed, reopened, missed = await self._book.totals(policy.version)
+        return ClosingReport(
+            mode=policy.mode,
+            version=policy.version,
+            revision=policy.revision,
+            rules=policy.rules,
+            classes=tuple(
+                ClassReport(
+                    bound=bound,
+                    outstanding=waiting[bound.class_name],
+                    arrived=sum(
+                        sum(hour.values()) for hour in scores.get(bound.class_name, {}).values()
+                    ),
+                )
+                for bound in bounds
+            ),
+            drift=found,
+            reason=state.reason,
+            tripped=state.tripped,
+            model_version=policy.model_version,
+            closed=closed,
+            reopened=reopened,
+            missed=missed,
+            changed_at=state.changed_at,
+            changed_by=state.changed_by,
+            enabled_at=state.enabled_at,
+        )
+
+    async def classes(self, alerts: int = HISTORY) -> Counter[str]:
+        """How many of the newest alerts each class has; what people decided plays no part."""
+        found: Counter[str] = Counter()
+        async for chunk in self._book.history(alerts):
+            found.update(class_of(dossier) for dossier in chunk)
+            await asyncio.sleep(0)
+        return found
+
     async def check(self) -> tuple[PolicyState | None, tuple[Finding, ...]]:
         """Look for drift, and switch the policy off when there is any.
 
@@ -166,7 +219,7 @@ class Autoclose:
         if state is None or state.policy.mode is not ClosingMode.ON:
             return state, ()
         policy, now = state.policy, self._clock.now()
-        scores = await self._book.scores(policy.version)
+        scores = await self._book.scores(policy.version, now - RECENT)
         late = now - timedelta(days=policy.rules.review_days)
         overdue = await self._book.overdue(policy.version, late)
         samples = {
@@ -176,10 +229,11 @@ class Autoclose:
                 limit=1_000_000,
                 model_version=policy.model_version,
                 after=state.enabled_at,
+                judged=True,
             )
             for name in policy.thresholds
         }
-        found = findings(state, samples, scores, overdue)
+        found = await asyncio.to_thread(findings, state, samples, scores, overdue)
         wrong = [finding for finding in found if finding.trips]
         if wrong:
             reason = "; ".join(finding.text for finding in wrong)
@@ -201,21 +255,8 @@ class Autoclose:
 
     async def _attacks(self, acting: ClosingPolicy) -> tuple[KnownAttack, ...]:
         """Every alert that people call an attack and that the policy would have closed."""
-        found = []
-        for dossier in await self._book.judged(await self._book.attacks(KNOWN_ATTACKS)):
-            closing = decide(acting, dossier)
-            if closing.action is ClosingAction.CLOSED or _only_drawn(closing):
-                found.append(
-                    KnownAttack(
-                        alert_id=dossier.alert_id,
-                        class_name=closing.class_name,
-                        rule=_rule(dossier),
-                        title=dossier.alert.title if dossier.alert else "",
-                        probability=closing.probability,
-                        drawn=closing.action is ClosingAction.SAMPLED,
-                    )
-                )
-        return tuple(sorted(found, key=lambda attack: attack.alert_id))
+        dossiers = await self._book.judged(await self._book.attacks(KNOWN_ATTACKS))
+        return known_attacks(acting, dossiers)
 
 
 class Clock:
@@ -224,79 +265,3 @@ class Clock:
     def now(self) -> datetime:
         """The time now, UTC."""
         return datetime.now(UTC)
-
-
-def check(rules: ClosingRules) -> None:
-    """Whether rules can work, beyond the bounds of each number.
-
-    Raises:
-        InputError: they cannot; the message says what to do.
-    """
-    if not rules.classes:
-        raise InputError("classes: name at least one SOURCE/KIND (tocsin autoclose classes)")
-    if len(rules.classes) > MOST_CLASSES or len(set(rules.classes)) != len(rules.classes):
-        raise InputError(f"classes: at most {MOST_CLASSES}, each once: delta is split over them")
-    for name in rules.classes:
-        source, _, kind = name.partition("/")
-        if not (source and kind and name.isprintable()) or not _is_unicode(name):
-            raise InputError(f"classes: {name!r} is not SOURCE/KIND, e.g. suricata/policy")
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _acting(
-    policy: ClosingPolicy, bounds: Sequence[ClassBound], model_version: str
-) -> ClosingPolicy:
-    """The policy as it would be, enabled with these bounds."""
-    proven = {b.class_name: b.threshold for b in bounds if b.threshold is not None}
-    return structs.replace(
-        policy, mode=ClosingMode.ON, thresholds=proven, model_version=model_version
-    )
-
-
-def _only_drawn(closing: Closing) -> bool:
-    return (
-        closing.action is ClosingAction.SAMPLED
-        and closing.closable
-        and closing.threshold is not None
-        and closing.probability <= closing.threshold
-    )
-
-
-def _rule(dossier: Dossier) -> str:
-    alert = dossier.alert
-    return "" if alert is None else (alert.rule.id or alert.rule.name or alert.title)
-
-
-def _digest(
-    version: int, bounds: Sequence[ClassBound], model: str, attacks: Sequence[KnownAttack]
-) -> str:
-    """What a preview showed, in 16 hexadecimal digits; new alerts do not change it."""
-    shown = (version, model, bounds, [attack.alert_id for attack in attacks])
-    return sha256(msgspec.json.encode(shown, order="sorted")).hexdigest()[:16]
-
-
-def _sum(counts: Counter[tuple[str, str, ClosingAction]], action: ClosingAction) -> int:
-    return sum(count for (_, _, done), count in counts.items() if done is action)
-
-
-def _by_rule(counts: Counter[tuple[str, str, ClosingAction]]) -> tuple[WouldClose, ...]:
-    """By class and rule, those that would close most first."""
-    alerts: Counter[tuple[str, str]] = Counter()
-    closed: Counter[tuple[str, str]] = Counter()
-    for (name, rule, action), count in counts.items():
-        alerts[name, rule] += count
-        closed[name, rule] += count if action is ClosingAction.CLOSED else 0
-    order = sorted(alerts, key=lambda key: (-closed[key], -alerts[key], key))
-    return tuple(
-        WouldClose(class_name=key[0], rule=key[1], alerts=alerts[key], would_close=closed[key])
-        for key in order
-    )
-
-

@@ -3,8 +3,8 @@
 import asyncio
 
 from tocsin import logs, metrics
-from tocsin.closing.findings import Finding
 from tocsin.closing.life import Autoclose
+from tocsin.closing.report import Finding
 from tocsin.model import ClosingMode, PolicyState
 from tocsin.ports import ClosingBook
 
@@ -25,8 +25,8 @@ class Watch:
         while True:
             try:
                 show(*await self._autoclose.check())
-            except Exception as error:  # noqa: BLE001  # the edge: watching must go on
-                log.error("closing.check_failed", reason=metrics.reason_of(error))
+            except Exception as error:  # the edge: watching must go on
+                log.exception("closing.check_failed", reason=metrics.reason_of(error))
             await asyncio.sleep(self._interval)
 
 

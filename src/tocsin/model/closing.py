@@ -117,8 +117,8 @@ class ClosingPolicy(Record, frozen=True, kw_only=True):
     revision: int
     mode: ClosingMode
     rules: ClosingRules
-    seed: str
-    thresholds: dict[str, float] = {}
+    seed: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    thresholds: dict[str, float] = msgspec.field(default_factory=dict)
     model_version: str = ""
 
 
@@ -133,12 +133,15 @@ class Closing(Record, frozen=True, kw_only=True):
     class_name: str = msgspec.field(name="class")
     probability: Share
     policy_version: int
-    why: str
+    why: str = ""
     threshold: float | None = None
     closable: bool = False
     revision: int = 0
     likeness: str = ""
     model_version: str = ""
+    at: datetime | None = None  # when it was stored
+    reopened_at: datetime | None = None
+    reopened_by: str | None = None
 
 
 class Sample(Record, frozen=True, kw_only=True):
@@ -168,7 +171,7 @@ class PolicyState(Record, frozen=True, kw_only=True):
 
     policy: ClosingPolicy
     bounds: tuple[ClassBound, ...] = ()
-    reference: dict[str, dict[int, int]] = {}
+    reference: dict[str, dict[int, int]] = msgspec.field(default_factory=dict)
     reason: str = ""
     tripped: bool = False
     changed_at: datetime
