@@ -301,7 +301,7 @@ async def test_samples_that_nobody_judges_switch_it_off(store: Store, settings: 
 
 @pytest.mark.parametrize(
     "broken",
-    [{"rules": "{"}, {"rules": '{"classes": 7}'}, {"seed": "zz"}, {"bounds": '[{"class": 1}]'}],
+    [{"rules": "[]"}, {"rules": '{"classes": 7}'}, {"seed": "zz"}, {"bounds": '[{"class": 1}]'}],
     ids=str,
 )
 async def test_a_policy_that_cannot_be_read_closes_nothing_and_says_so(
