@@ -20,6 +20,7 @@ from tests.closing.world import (
     waiting,
 )
 from tests.flow.test_runner import accept
+from tests.rules.reference import migrated_checks
 
 from tocsin.app import Store, running
 from tocsin.bus.memory import MemoryBus
@@ -27,14 +28,21 @@ from tocsin.closing import Autoclose
 from tocsin.closing.life import Clock
 from tocsin.errors import ConflictError, InputError
 from tocsin.ingest import BodyKind, Limits, read_body
-from tocsin.model import AlertStatus, ClosingMode, ClosingRules, Disposition
+from tocsin.model import AlertStatus, ClosingAction, ClosingMode, ClosingRules, Disposition
 from tocsin.pipeline import STEPS
 from tocsin.ports import Resources
 from tocsin.runner import Worker
 from tocsin.settings import Settings
 from tocsin.store.audit_trail import AuditStore
 from tocsin.store.queries import AlertFilter
-from tocsin.store.tables import audit_logs, closing_policies, closing_scores, closures, dispositions
+from tocsin.store.tables import (
+    audit_logs,
+    closing_policies,
+    closing_scores,
+    closing_state,
+    closures,
+    dispositions,
+)
 
 
 class Later(Clock):
@@ -369,3 +377,22 @@ async def test_undetermined_samples_count_as_attacks(store: Store, settings: Set
     await triaged(store, settings, [suricata(n) for n in range(120)])
     await judge(store, await waiting(store), Disposition.UNDETERMINED)
     assert not (await autoclose.preview(actor="a test")).ready
+
+
+async def test_a_new_version_of_the_model_closes_nothing_until_it_is_calibrated(
+    store: Store, settings: Settings
+) -> None:
+    autoclose = await enabled(store, settings)
+    await change(store, sa.update(closing_policies).values(model_version="of before"))
+    await change(store, sa.update(closing_state).values(revision=closing_state.c.revision + 1))
+    ids = await triaged(store, settings, [suricata(n) for n in range(1000, 1040)])
+    assert set((await actions(store, ids)).values()) == {"sampled"}
+    report = await autoclose.report()
+    assert report.mode is ClosingMode.ON
+    assert "what is proven holds for of before" in report.reason
+
+
+def test_the_tables_hold_the_words_of_the_model() -> None:
+    checks = migrated_checks()
+    assert set(checks["closing_policies", "mode"]) == set(ClosingMode)
+    assert set(checks["closures", "action"]) == set(ClosingAction)

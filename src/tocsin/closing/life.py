@@ -190,7 +190,7 @@ class Autoclose:
                 for bound in bounds
             ),
             drift=found,
-            reason=state.reason,
+            reason=state.reason or await self._idle(policy),
             tripped=state.tripped,
             model_version=policy.model_version,
             closed=closed,
@@ -244,6 +244,18 @@ class Autoclose:
                 log.error("closing.tripped", version=policy.version, tests=[f.test for f in wrong])
             state = await self._book.state()
         return state, found
+
+    async def _idle(self, policy: ClosingPolicy) -> str:
+        """Why a policy that is on closes nothing now; empty when it does."""
+        if policy.mode is not ClosingMode.ON or not policy.model_version:
+            return ""
+        newest = await self._book.newest_model(policy.version)
+        if newest == policy.model_version:
+            return ""
+        return (
+            f"nothing is closed: alerts are judged by model {newest}, and what is proven holds for "
+            f"{policy.model_version}; begin a new policy to calibrate the new model"
+        )
 
     async def _state(self) -> PolicyState:
         state = await self._book.state()
