@@ -1,7 +1,9 @@
 """The life of a policy on both databases: shadow, on, off by people and by itself."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,7 +24,7 @@ from tests.closing.world import (
 from tests.flow.test_runner import accept
 from tests.rules.reference import migrated_checks
 
-from tocsin.app import Store, running
+from tocsin.app import Store, open_store, running
 from tocsin.bus.memory import MemoryBus
 from tocsin.closing import Autoclose
 from tocsin.closing.life import Clock
@@ -34,6 +36,8 @@ from tocsin.ports import Resources
 from tocsin.runner import Worker
 from tocsin.settings import Settings
 from tocsin.store.audit_trail import AuditStore
+from tocsin.store.closures import hold
+from tocsin.store.database import Database
 from tocsin.store.queries import AlertFilter
 from tocsin.store.tables import (
     audit_logs,
@@ -131,6 +135,22 @@ async def test_on_it_closes_leaves_the_draw_and_counts_and_tells_who_closed(
     assert closing is not None
     assert (closing.class_name, closing.policy_version) == (CLASS, 1)
     assert "seed" not in msgspec.json.encode(report).decode()
+
+
+async def test_triage_in_a_process_of_its_own_closes_too(store: Store, settings: Settings) -> None:
+    await enabled(store, settings)
+    ids = await accepted(store, settings, range(1000, 1040))
+    resources = Resources(
+        settings, store.inventory, store.history, store.indicators, closing=store.closing
+    )
+    for steps in (STEPS[:-1], STEPS[-1:]):
+        await Worker(steps, resources, store.dossiers, MemoryBus(), settings).process(ids)
+    done = await actions(store, ids)
+    closed = {i for i, action in done.items() if action == "closed"}
+    assert closed
+    found = await statuses(store, ids)
+    assert {i for i, status in found.items() if status is AlertStatus.CLOSED} == closed
+    assert {found[i] for i in found.keys() - closed} == {AlertStatus.TRIAGED}
 
 
 async def test_a_closed_alert_is_reopened_once_and_remembered(
@@ -254,6 +274,36 @@ async def test_no_alert_is_closed_after_the_switch_has_returned_under_load(
         counts = await store.balance.counts()
         assert (counts.triaged, counts.parked) == (counts.received, 0)
         assert at_switch < 700, "there was load left when it was switched"
+
+
+async def test_workers_that_close_all_the_time_do_not_keep_the_switch_waiting(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    settings = Settings(data=tmp_path, database=postgres_url)
+    async with open_store(settings) as store:
+        await Autoclose(store.closing).begin(QUICK, actor="a test")
+        workers = [Database(postgres_url, readers=1, writers=1) for _ in range(4)]
+        stop = asyncio.Event()
+
+        def save(connection: Connection) -> None:
+            hold(connection, shared=True)
+            time.sleep(0.05)
+
+        async def work(database: Database, after: float) -> None:
+            await asyncio.sleep(after)
+            while not stop.is_set():
+                await database.write(save)
+
+        working = [asyncio.create_task(work(d, n * 0.012)) for n, d in enumerate(workers)]
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        assert await Autoclose(store.closing).disable("stop", actor="a test")
+        waited = time.monotonic() - began
+        stop.set()
+        await asyncio.gather(*working)
+        for database in workers:
+            await database.close()
+        assert waited < 2.0
 
 
 async def test_missed_attacks_switch_it_off_with_the_reason(

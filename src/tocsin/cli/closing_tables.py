@@ -125,7 +125,7 @@ def show_outcomes(headline: str, *parts: "tuple[str, Sequence[Outcome]]") -> Non
     screen.print(
         "broken: histories that close more attacks than α; proven: histories with a threshold; "
         "closed: alerts, on average;\nrefused: by the guard against repeats; noticed: of those "
-        "proven, switched off by a drift test\nwithin 2000 judged samples of what is closed; after: "
-        "median until then.",
+        "proven, switched off by a drift test\nwithin 2000 judged samples of what is closed; "
+        "after: median until then.",
         style="dim",
     )

@@ -154,11 +154,12 @@ class ClosingStore(ClosureStore):
 def _move(connection: Connection, revision: int | None = None) -> int:
     """Begin a change of the policy: the next revision; gives the version that holds.
 
-    Workers hold this row while they save a batch that closes something, so this waits for them.
+    Workers hold it while they save a batch that closes something, so this waits for them.
 
     Raises:
         ConflictError: the policy is not that of `revision` any more.
     """
+    closures.hold(connection, shared=False)
     s = closing_state.c
     change = sa.update(closing_state).where(s.id == 1).values(revision=s.revision + 1)
     if revision is not None:

@@ -25,6 +25,7 @@ from tocsin.store import audit
 from tocsin.store.bulk import IN_LIMIT, BulkInsert
 from tocsin.store.tables import closing_scores, closing_state, closures, dispositions
 
+LOCK = 0x70C5_C105  # any number that nobody else uses
 _COLUMNS = (
     "alert_id",
     "policy_version",
@@ -55,20 +56,33 @@ _count = BulkInsert(
 def settle(connection: Connection, done: Sequence[Dossier]) -> list[Dossier]:
     """The same dossiers; nothing is closed by a policy that has changed since it was read.
 
-    The row of the policy's revision is held until the transaction ends, so that who changes it
-    waits for this batch: after the kill switch has returned, no batch closes an alert.
+    The policy's revision is held until the transaction ends, so that who changes it waits for this
+    batch: after the kill switch has returned, no batch closes an alert.
     """
     held = next((d.closing.revision for d in done if d.closing is not None), None)
     if held is None:
         return list(done)
+    hold(connection, shared=True)
     query = sa.select(closing_state.c.revision).where(closing_state.c.id == 1)
-    revision = connection.execute(query.with_for_update(read=True)).scalar()
+    revision = connection.execute(query).scalar()
     return [
         dossier
         if dossier.closing is None or dossier.closing.revision == revision
         else structs.replace(dossier, closing=None)
         for dossier in done
     ]
+
+
+def hold(connection: Connection, *, shared: bool) -> None:
+    """Hold the policy's revision until the transaction ends: to read it, or alone to change it.
+
+    An advisory lock is given out in the order of asking, so that workers that hold it one after the
+    other never keep the kill switch waiting, as they could with a lock on the row. On SQLite a
+    transaction that writes is alone anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        kind = "_shared" if shared else ""
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}({LOCK})")
 
 
 def is_closed(dossier: Dossier) -> bool:
