@@ -14,6 +14,7 @@ from pathlib import Path
 from tocsin import __version__, logs, metrics, traces
 from tocsin.bus.memory import MemoryBus
 from tocsin.bus.rabbitmq import RabbitBus
+from tocsin.closing import Watch
 from tocsin.errors import SettingsError, Unavailable
 from tocsin.ingest import Gate
 from tocsin.pipeline import FIRST, STEPS, chain
@@ -24,6 +25,7 @@ from tocsin.store import migrate
 from tocsin.store.accounts import AccountStore
 from tocsin.store.balance import BalanceStore
 from tocsin.store.bulk_decisions import BulkDecisionStore
+from tocsin.store.closing import ClosingStore
 from tocsin.store.database import Database
 from tocsin.store.decided import DecidedStore
 from tocsin.store.decision_counts import DecisionCountStore
@@ -62,6 +64,7 @@ class Store:
     decision_counts: DecisionCountStore
     models: ModelStore
     leases: LeaseStore
+    closing: ClosingStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             decision_counts=DecisionCountStore(database),
             models=ModelStore(database),
             leases=LeaseStore(database),
+            closing=ClosingStore(database),
         )
     finally:
         await database.close()
@@ -182,6 +186,9 @@ async def running(
                 )
                 sweeper = Sweeper(chained[:1], store.dossiers, bus, settings)
                 tasks.sweepers.append(group.create_task(sweeper.run()))
+                if any(step.fills == "verdict" for step in chained):
+                    watch = Watch(store.closing, settings.autoclose_check)
+                    tasks.sweepers.append(group.create_task(watch.run()))
             log.info("system.started", steps=[step.name for step in chained], ingest=ingest)
             system = System(settings, store, bus, gate, chained, tasks)
             try:
@@ -211,7 +218,9 @@ async def open_broker(settings: Settings) -> AsyncIterator[RabbitBus]:
 
 
 def _resources(settings: Settings, store: Store) -> Resources:
-    return Resources(settings, store.inventory, store.history, store.indicators)
+    return Resources(
+        settings, store.inventory, store.history, store.indicators, closing=store.closing
+    )
 
 
 def _settle_garbage() -> None:

@@ -80,6 +80,31 @@ GAPS = Counter(
 VERDICTS = Counter(
     "tocsin_verdicts_total", "Stored verdicts, by verdict.", ["verdict"], registry=registry
 )
+AUTOCLOSED = Counter(
+    "tocsin_autoclosed_alerts_total",
+    "Alerts that the policy closed, by class; only classes that the policy names.",
+    ["class"],
+    registry=registry,
+)
+AUTOCLOSE_SAMPLED = Counter(
+    "tocsin_autoclose_sampled_alerts_total",
+    "Alerts that the policy drew at random for people, by class.",
+    ["class"],
+    registry=registry,
+)
+AUTOCLOSE_STATE = Gauge(
+    "tocsin_autoclose_state",
+    "The policy's state at the last look: 1 for one of off, shadow, on, tripped (off by itself).",
+    ["state"],
+    registry=registry,
+)
+AUTOCLOSE_DRIFT = Gauge(
+    "tocsin_autoclose_drift_ratio",
+    "How near the policy is to switching itself off: 1 is the limit, by class and test (attacks, "
+    "scores, backlog); at the last look.",
+    ["class", "test"],
+    registry=registry,
+)
 PARKED = Counter(
     "tocsin_parked_alerts_total",
     "Alerts that were parked after their last attempt.",

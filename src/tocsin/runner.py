@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import stamina
 
-from tocsin import logs, metrics, traces
+from tocsin import closing, logs, metrics, traces
 from tocsin.errors import BusUnavailable, DataQualityError, Unavailable
 from tocsin.model import Dossier
 from tocsin.pipeline import filled_before, step_after
@@ -63,6 +63,7 @@ class Worker:
         self._gives = steps[-1].gives
         self._before = filled_before(steps[0])
         self._fills = tuple(step.fills for step in steps)
+        self._close = closing.build(resources) if "verdict" in self._fills else None
         self._size = min(settings.batch, *(step.batch for step in steps))
         self._lease = sum(step.lease for step in steps)
         self._store = store
@@ -105,6 +106,8 @@ class Worker:
         batch = Batch(loaded, told, traces.distinct(waiting, told))
         for step, work in self._steps:
             await self._apply(step, work, batch)
+        if self._close is not None:
+            batch.done = await self._close(batch.done)
         saved = await self._save(batch.done, batch)
         if batch.failures:
             await self._fail(batch)

@@ -116,6 +116,14 @@ class Settings(BaseSettings):
         "its own; 0 turns them off.",
     )
 
+    # --- closing alerts ---------------------------------------------------------------------
+    autoclose_refresh: float = Field(
+        0.2, gt=0, description="Seconds between looks whether the closing policy has changed."
+    )
+    autoclose_check: float = Field(
+        30.0, gt=0, description="Seconds between looks for drift while alerts are closed."
+    )
+
     # --- the audit trail -----------------------------------------------------------------------
     audit_key: SecretStr = Field(
         SecretStr(""),

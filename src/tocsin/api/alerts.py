@@ -11,6 +11,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from tocsin import metrics, traces
 from tocsin.api.access import needs
+from tocsin.api.closing import reopen_alert
 from tocsin.api.problems import problem
 from tocsin.app import System
 from tocsin.errors import InputError, NotFoundError, PayloadError, Unavailable
@@ -117,6 +118,7 @@ async def list_alerts(
     asset_id: FromQuery[str | None] = None,
     user_name: FromQuery[str | None] = None,
     rule_id: FromQuery[str | None] = None,
+    closed_by: FromQuery[str | None] = None,
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
     sort: FromQuery[str] = "received_at",
@@ -144,6 +146,7 @@ async def list_alerts(
         asset_id=asset_id,
         user_name=user_name,
         rule_id=rule_id,
+        closed_by=closed_by,
         since=since,
         until=until,
     )
@@ -168,7 +171,8 @@ async def read_alert(
     found = await system.store.dossiers.load([alert_id], fields)
     if not found:
         raise NotFoundError(f"there is no alert {alert_id}")
-    dossier = found[0]
+    closing = await system.store.closing.closing_of(alert_id)
+    dossier = found[0] if closing is None else msgspec.structs.replace(found[0], closing=closing)
     if export == "dossier":
         return Response(_encoder.encode(dossier), media_type="application/json")
     return Response(_encoder.encode(exported(dossier, export)), media_type="application/json")
@@ -264,6 +268,6 @@ def _answer(sent: tuple[SentAlert, ...]) -> Response[bytes]:
 
 router = Router(
     path="/api/v1/alerts",
-    route_handlers=[send_alerts, list_alerts, read_alert, retry_alert],
+    route_handlers=[send_alerts, list_alerts, read_alert, retry_alert, reopen_alert],
     tags=["alerts"],
 )

@@ -42,9 +42,9 @@ def explain(
 async def _load(settings: Settings, alert_id: str) -> Dossier:
     async with open_store(settings) as store:
         found = await store.dossiers.load([alert_id], FIELDS)
-    if not found:
-        raise NotFoundError(f"there is no alert {alert_id} in this database")
-    return found[0]
+        if not found:
+            raise NotFoundError(f"there is no alert {alert_id} in this database")
+        return msgspec.structs.replace(found[0], closing=await store.closing.closing_of(alert_id))
 
 
 def _show(dossier: Dossier) -> None:
@@ -64,6 +64,13 @@ def _show(dossier: Dossier) -> None:
         f"confidence {verdict.confidence:.2f}, "
         f"{'a person must look' if verdict.requires_human_review else 'no person needs to look'}\n"
     )
+    if (closing := dossier.closing) is not None:
+        threshold = "-" if closing.threshold is None else f"{closing.threshold:.4f}"
+        reopened = f", reopened by {plain(closing.reopened_by)}" if closing.reopened_by else ""
+        screen.print(
+            f"autoclose {closing.action.value}: policy {closing.policy_version}, class "
+            f"{plain(closing.class_name)}, threshold {threshold}{reopened}\n"
+        )
     screen.print(_waterfall(verdict.evidence))
     screen.print("\n" + plain(verdict.analysis) + "\n")
     if dossier.gaps:

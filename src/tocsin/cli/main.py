@@ -13,6 +13,7 @@ import typer
 from tocsin import __version__, logs
 from tocsin.cli import (
     audit,
+    closing,
     databases,
     decide,
     decisions,
@@ -62,6 +63,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(keys.app, name="key")
 app.add_typer(databases.app, name="db")
 app.add_typer(audit.app, name="audit")
+app.add_typer(closing.app, name="autoclose")
 app.add_typer(queues.app, name="queue")
 
 

@@ -26,6 +26,18 @@ from tocsin.model.alert import (
     Threat,
     User,
 )
+from tocsin.model.closing import (
+    EDGES,
+    NOT_CLOSABLE,
+    ClassBound,
+    Closing,
+    ClosingPolicy,
+    ClosingRules,
+    PolicyState,
+    Sample,
+    ceiling_bin,
+    score_bin,
+)
 from tocsin.model.context import (
     Activity,
     AddressContext,
@@ -45,6 +57,8 @@ from tocsin.model.record import Address, Port, Record, Score, Share
 from tocsin.model.verdict import Action, Evidence, Verdict, risk_level
 from tocsin.model.words import (
     AlertStatus,
+    ClosingAction,
+    ClosingMode,
     ContextType,
     Criticality,
     Disposition,
@@ -65,6 +79,8 @@ from tocsin.model.words import (
 )
 
 __all__ = [
+    "EDGES",
+    "NOT_CLOSABLE",
     "Action",
     "Activity",
     "Address",
@@ -74,6 +90,12 @@ __all__ = [
     "AssetContext",
     "AssetRecord",
     "Calibration",
+    "ClassBound",
+    "Closing",
+    "ClosingAction",
+    "ClosingMode",
+    "ClosingPolicy",
+    "ClosingRules",
     "Cloud",
     "ContextType",
     "Criticality",
@@ -110,6 +132,7 @@ __all__ = [
     "ObservableRole",
     "ObservableType",
     "ParentProcess",
+    "PolicyState",
     "Port",
     "Prevalence",
     "Process",
@@ -118,6 +141,7 @@ __all__ = [
     "RemediationStatus",
     "RiskLevel",
     "Rule",
+    "Sample",
     "Score",
     "Severity",
     "Share",
@@ -129,5 +153,7 @@ __all__ = [
     "UserContext",
     "UserRecord",
     "Verdict",
+    "ceiling_bin",
     "risk_level",
+    "score_bin",
 ]

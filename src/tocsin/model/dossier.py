@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from tocsin.model.alert import Alert
+from tocsin.model.closing import Closing
 from tocsin.model.context import Fact, Gap
 from tocsin.model.intelligence import Sighting
 from tocsin.model.record import Record
@@ -25,3 +26,4 @@ class Dossier(Record, frozen=True, kw_only=True):
     intel: tuple[Sighting, ...] = ()
     verdict: Verdict | None = None
     gaps: tuple[Gap, ...] = ()
+    closing: Closing | None = None  # None: no policy looks at alerts of this class

@@ -175,3 +175,20 @@ class ModelStatus(StrEnum):
     CHAMPION = "champion"  # judges alerts now
     RETIRED = "retired"  # was live before
     REJECTED = "rejected"  # was not better than the champion
+
+
+class ClosingMode(StrEnum):
+    """What the policy that closes alerts may do."""
+
+    OFF = "off"
+    SHADOW = "shadow"  # samples and says what it would close; closes nothing
+    ON = "on"
+
+
+class ClosingAction(StrEnum):
+    """What the policy did with one alert."""
+
+    LEFT = "left"
+    SAMPLED = "sampled"  # drawn at random for people to judge, closed in no case
+    WOULD_CLOSE = "would_close"
+    CLOSED = "closed"

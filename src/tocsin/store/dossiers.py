@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from tocsin.model import AlertStatus, Dossier
 from tocsin.ports import Accepted, NewAlert
-from tocsin.store import audit, history, reading, rows, statements
+from tocsin.store import audit, closures, history, reading, rows, statements
 from tocsin.store.bulk import Row, mark_of, marks
 from tocsin.store.database import Database
 from tocsin.store.tables import alert_context, alert_keys, alert_work, alerts, triage_results
@@ -176,9 +176,12 @@ class DossierStore:
         Returns:
             The ids that were advanced; the others belong to somebody else by now.
         """
-        return await self._database.write(
+        saved = await self._database.write(
             lambda connection: self._save(connection, step, done, filled, next_step), durable=False
         )
+        if "verdict" in filled:
+            closures.count(saved)
+        return [d.alert_id for d in saved]
 
     def _save(
         self,
@@ -187,16 +190,17 @@ class DossierStore:
         done: Sequence[Dossier],
         filled: Sequence[str],
         next_step: str | None,
-    ) -> list[str]:
+    ) -> list[Dossier]:
         ours = self._advance(connection, step, done, next_step)
         mine = [dossier for dossier in done if dossier.alert_id in ours]
+        mine = closures.settle(connection, mine) if "verdict" in filled else mine
         status = AlertStatus.TRIAGED if next_step is None else AlertStatus.RECEIVED
         if "alert" in filled:
             statements.update_alerts(
-                connection, [rows.alert_row(d, status, self._stamp) for d in mine]
+                connection, [rows.alert_row(d, _status(d, status), self._stamp) for d in mine]
             )
-        elif next_step is None:
-            _set_status(connection, [d.alert_id for d in mine], status)
+        else:
+            statements.finish_alerts(connection, mine, last=next_step is None)
         if "context" in filled:
             statements.insert_context(connection, rows.context_rows(mine))
         if "verdict" in filled:
@@ -208,10 +212,12 @@ class DossierStore:
             statements.insert_intel(connection, rows.intel_rows(mine, self._stamp))
         if "context" in filled:
             history.record(connection, rows.prevalence_rows(mine))
+        if "verdict" in filled:
+            closures.record(connection, mine, now)
         if next_step is None:
             self._count(connection, triaged=len(mine))
         audit.saved(connection, ours, step, filled, next_step)
-        return [d.alert_id for d in mine]
+        return mine
 
     def _advance(
         self, connection: Connection, step: str, done: Sequence[Dossier], next_step: str | None
@@ -289,7 +295,7 @@ class DossierStore:
             )
             if last:
                 parked.append(failure.alert_id)
-        _set_status(connection, parked, AlertStatus.PARKED)
+        statements.set_status(connection, parked, AlertStatus.PARKED)
         self._count(connection, parked=len(parked))
         audit.failed(connection, [failure.alert_id for failure in failures], step, parked)
         return parked
@@ -305,9 +311,21 @@ class DossierStore:
             )
             if result.rowcount != 1:
                 return False
-            _set_status(connection, [alert_id], AlertStatus.RECEIVED)
+            statements.set_status(connection, [alert_id], AlertStatus.RECEIVED)
             self._count(connection, parked=-1)
             audit.record(connection, audit.Entry(actor, "alert.unparked", alert_id, {}))
+            return True
+
+        return await self._database.write(change)
+
+    async def reopen(self, alert_id: str, *, actor: str) -> bool:
+        """Give a closed alert back to people; False when it is not closed."""
+
+        def change(connection: Connection) -> bool:
+            if not statements.reopen(connection, alert_id):
+                return False
+            closures.reopen(connection, alert_id, actor)
+            audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
             return True
 
         return await self._database.write(change)
@@ -321,24 +339,7 @@ class DossierStore:
                 pause after a failed attempt is over are due whenever it rang.
             limit: the most ids; those that waited longest come first.
         """
-        now = time.time()
-        idle = sa.and_(
-            alert_work.c.step == step,
-            alert_work.c.parked_at.is_(None),
-            alert_work.c.lease_until <= now,
-            alert_work.c.not_before <= now,
-            sa.or_(
-                alert_work.c.rung_at < rung_before, alert_work.c.rung_at < alert_work.c.not_before
-            ),
-        )
-        some = sa.select(alert_work.c.alert_id).where(idle).order_by(alert_work.c.since)
-        some = some.limit(limit).with_for_update(skip_locked=True)
-        change = (
-            sa.update(alert_work)
-            .where(alert_work.c.alert_id.in_(some.scalar_subquery()))
-            .values(rung_at=now)
-            .returning(alert_work.c.alert_id)
-        )
+        change = statements.due(step, rung_before, limit)
         return await self._database.write(
             lambda c: list(c.execute(change).scalars()), durable=False
         )
@@ -369,6 +370,7 @@ class DossierStore:
             free = [alert_id for alert_id in ids if alert_id not in held]
             for table in (alert_context, triage_results):
                 connection.execute(sa.delete(table).where(table.c.alert_id.in_(free)))
+            closures.forget(connection, free)
             gone = connection.execute(sa.delete(alerts).where(alerts.c.alert_id.in_(free)))
             audit.record(connection, audit.batch("retention", "alerts.forgotten", free))
             return gone.rowcount
@@ -384,6 +386,10 @@ def _set_status(connection: Connection, ids: Sequence[str], status: AlertStatus)
     if ids:
         change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
         connection.execute(change.values(status=status.value))
+
+
+def _status(dossier: Dossier, status: AlertStatus) -> AlertStatus:
+    return AlertStatus.CLOSED if closures.is_closed(dossier) else status
 
 
 def review(connection: Connection, status: AlertStatus, reviewed: Sequence[Row]) -> None:

@@ -1,6 +1,13 @@
-"""The pipeline's hot statements, compiled once; only `dossiers.py` runs them."""
+"""The pipeline's statements; the hot ones are compiled once. Only `dossiers.py` runs them."""
 
-from tocsin.store import rows
+import time
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tocsin.model import AlertStatus, Dossier
+from tocsin.store import closures, rows
 from tocsin.store.bulk import BulkInsert, BulkUpdate
 from tocsin.store.tables import (
     alert_context,
@@ -87,3 +94,48 @@ update_work = BulkUpdate(
     "alert_id",
     ("step", "since", "rung_at", "attempts", "lease_until", "lease_owner", "gaps"),
 )
+
+
+def set_status(connection: Connection, ids: Sequence[str], status: AlertStatus) -> None:
+    """Change where these alerts are in their life."""
+    if ids:
+        change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
+        connection.execute(change.values(status=status.value))
+
+
+def finish_alerts(connection: Connection, done: Sequence[Dossier], *, last: bool) -> None:
+    """The status of alerts whose own row a chain of later steps does not write anew.
+
+    An alert that a policy closes is closed at once; the steps after that leave it so.
+    """
+    set_status(connection, [d.alert_id for d in done if closures.is_closed(d)], AlertStatus.CLOSED)
+    others = [d.alert_id for d in done if not closures.is_closed(d)] if last else []
+    if others:
+        received = AlertStatus.RECEIVED.value  # an alert that was closed before stays closed
+        change = sa.update(alerts).where(alerts.c.alert_id.in_(others), alerts.c.status == received)
+        connection.execute(change.values(status=AlertStatus.TRIAGED.value))
+
+
+def reopen(connection: Connection, alert_id: str) -> bool:
+    """Give a closed alert back; False when it is not closed."""
+    change = sa.update(alerts).where(
+        alerts.c.alert_id == alert_id, alerts.c.status == AlertStatus.CLOSED.value
+    )
+    return connection.execute(change.values(status=AlertStatus.TRIAGED.value)).rowcount == 1
+
+
+def due(step: str, rung_before: float, limit: int) -> sa.Executable:
+    """Marks as rung the alerts that wait for `step` and that nobody works on; gives their ids."""
+    now = time.time()
+    w = alert_work.c
+    idle = sa.and_(
+        w.step == step,
+        w.parked_at.is_(None),
+        w.lease_until <= now,
+        w.not_before <= now,
+        sa.or_(w.rung_at < rung_before, w.rung_at < w.not_before),
+    )
+    some = sa.select(w.alert_id).where(idle).order_by(w.since)
+    some = some.limit(limit).with_for_update(skip_locked=True)
+    change = sa.update(alert_work).where(w.alert_id.in_(some.scalar_subquery()))
+    return change.values(rung_at=now).returning(w.alert_id)
