@@ -59,7 +59,7 @@ def test_what_is_unknown_counts_for_more_than_what_is_ordinary() -> None:
     ("old", "new"),
     [
         (b"suricata = { weight = -2.6", b"suricata = { weight = nan"),
-        (b"encoded = { weight = 1.3", b"encoded = { weight = -1.3"),
+        (b"encoded = { weight = 0.9", b"encoded = { weight = -0.9"),
         (b"backup = { weight = -1.6", b"backup = { weight = 1.6"),
         (b"encoded = {", b"encoding = {"),
         (b"asset_low = { weight = 0.4", b"asset_low = { weight = 1.4"),

@@ -4,7 +4,20 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from tocsin.model import Evidence
-from tocsin.triage import commands, content, entities, events, intelligence, prior, traffic
+from tocsin.triage import (
+    commands,
+    dns,
+    entities,
+    events,
+    files,
+    intelligence,
+    mail,
+    prior,
+    processes,
+    traffic,
+    web,
+    windows_registry,
+)
 from tocsin.triage.case import Case
 
 Extractor: TypeAlias = Callable[[Case], Sequence[Evidence]]
@@ -21,9 +34,14 @@ EXTRACTORS: tuple[Extractor, ...] = (
     traffic.logon,
     traffic.rarity,
     commands.command_line,
-    commands.parentage,
-    content.files,
-    content.web,
+    processes.parentage,
+    processes.identity,
+    processes.parent_command,
+    windows_registry.registry,
+    files.files,
+    web.web,
+    dns.dns,
+    mail.mail,
     # What the payload of alerts of no declared source shows.
     events.observed,
 )
