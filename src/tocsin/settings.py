@@ -267,10 +267,12 @@ def load(**arguments: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"TOCSIN_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
-            for item in error.errors()
-        )
+        wrong = "; ".join(f"{_variable(*item['loc'])}: {item['msg']}" for item in error.errors())
         raise SettingsError(f"settings: {wrong}") from error
     except ValueError as error:
         raise SettingsError(f"settings: {error}") from error
+
+
+def _variable(name: int | str = "settings", *inside: int | str) -> str:
+    """The variable, and the place within it, e.g. `TOCSIN_LLM_PROVIDERS[0][kind]`."""
+    return f"TOCSIN_{name}".upper() + "".join(f"[{part}]" for part in inside)

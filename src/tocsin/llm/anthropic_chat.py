@@ -19,7 +19,7 @@ from tocsin.llm.provider import (
 )
 from tocsin.settings import ModelProvider, Settings
 
-HEADERS = frozenset({"x-api-key", "anthropic-version"})
+HEADERS = frozenset({"authorization", "x-api-key", "anthropic-version"})
 NO_KEY = "none"
 FIRST_TURN = "Answer as the instructions above ask."
 
@@ -60,6 +60,7 @@ class AnthropicChat:
             api_key=key or NO_KEY,
             max_retries=0,
             open_telemetry=False,
+            default_headers={"Authorization": f"Bearer {key or NO_KEY}"},  # not the environment's
             http_client=library_client(
                 settings, seconds=config.timeout, most_bytes=MOST_BYTES, headers=HEADERS
             ),
