@@ -224,6 +224,13 @@ class Settings(BaseSettings):
             raise ValueError("must be auto, json or console")
         return value
 
+    @field_validator(
+        "llm_day_tokens", "llm_day_usd", "llm_run_tokens", "llm_run_usd", mode="before"
+    )
+    @classmethod
+    def _empty_is_no_limit(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
+
     @field_validator("llm_providers")
     @classmethod
     def _named_once(cls, value: tuple[ModelProvider, ...]) -> tuple[ModelProvider, ...]:
