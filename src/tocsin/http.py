@@ -22,6 +22,7 @@ CONNECT_SECONDS = 5.0
 BUSY = (429, 502, 503, 504)
 USER_AGENT = f"tocsin/{__version__}"
 PLAIN = ("", "identity")
+SPARE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,12 @@ def _allowed(host: str, hosts: tuple[str, ...]) -> bool:
 
 
 def library_client(
-    settings: Settings, *, seconds: float, most_bytes: int, headers: frozenset[str]
+    settings: Settings,
+    *,
+    seconds: float,
+    most_bytes: int,
+    connections: int,
+    headers: frozenset[str],
 ) -> httpx2.AsyncClient:
     """The client to hand to a vendor's library, so that its requests go out by our rules.
 
@@ -196,12 +202,13 @@ def library_client(
         settings: `proxy` and `outbound_hosts`.
         seconds: the longest silence of the server.
         most_bytes: the largest answer that is read.
+        connections: how many requests it may have in hand; a few more are for questions of health.
         headers: names, in lower case, that the library may send beside `content-type`, `accept`
             and what HTTP needs; the rest (telemetry about this machine, whatever it found in the
             environment) stays here.
     """
     return httpx2.AsyncClient(
-        transport=_Guarded(settings, most_bytes, headers),
+        transport=_Guarded(settings, most_bytes, connections + SPARE, headers),
         timeout=httpx2.Timeout(seconds, connect=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=False,
@@ -211,11 +218,17 @@ def library_client(
 class _Guarded(httpx2.AsyncBaseTransport):
     """Sends what a library made: to allowed hosts, with known headers, and reads only so much."""
 
-    def __init__(self, settings: Settings, most_bytes: int, headers: frozenset[str]) -> None:
+    def __init__(
+        self, settings: Settings, most_bytes: int, connections: int, headers: frozenset[str]
+    ) -> None:
         self._settings = settings
         self._most = most_bytes
         self._headers = headers | {"content-type", "content-length", "accept", "host"}
-        self._inner = httpx2.AsyncHTTPTransport(proxy=settings.proxy or None, trust_env=False)
+        self._inner = httpx2.AsyncHTTPTransport(
+            proxy=settings.proxy or None,
+            trust_env=False,
+            limits=httpx2.Limits(max_connections=connections),
+        )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """See the class.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Reply = tuple[int, dict[str, str], bytes]
+Reply = tuple[int, dict[str, str], bytes | Iterator[bytes]]
 Behaviour = Callable[["ModelServer", dict[str, Any]], Reply]
 
 
@@ -131,6 +131,22 @@ def slow(seconds: float, otherwise: Behaviour) -> Behaviour:
     return answer
 
 
+def drip(seconds: float) -> Behaviour:
+    """Begin an answer at once and send it a byte at a time."""
+
+    def answer(server: ModelServer, body: dict[str, Any]) -> Reply:
+        def parts() -> Iterator[bytes]:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end and not server.released.is_set():
+                yield b" "
+                time.sleep(0.02)
+            yield say("late")(server, body)[2]  # type: ignore[misc]  # it is bytes
+
+        return 200, {}, parts()
+
+    return answer
+
+
 def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -158,14 +174,21 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                     server.at_once -= 1
             self._send(status, extra, reply)
 
-        def _send(self, status: int, extra: dict[str, str], reply: bytes) -> None:
+        def _send(self, status: int, extra: dict[str, str], reply: bytes | Iterator[bytes]) -> None:
             with contextlib.suppress(OSError):
                 self.send_response(status)
                 for name, value in {"content-type": "application/json", **extra}.items():
                     self.send_header(name, value)
-                self.send_header("content-length", str(len(reply)))
+                if isinstance(reply, bytes):
+                    self.send_header("content-length", str(len(reply)))
+                    self.end_headers()
+                    self.wfile.write(reply)
+                    return
+                self.send_header("connection", "close")
                 self.end_headers()
-                self.wfile.write(reply)
+                for part in reply:
+                    self.wfile.write(part)
+                self.close_connection = True
 
     return Handler
 

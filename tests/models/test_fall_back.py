@@ -5,7 +5,7 @@ import time
 
 import pytest
 from tests.models.routing import ask, at, routing
-from tests.models.servers import ModelServer, fail, hang, raw, say, slow
+from tests.models.servers import ModelServer, drip, fail, hang, raw, say, slow
 
 from tocsin.app import Store
 from tocsin.errors import InputError, ModelRefused, ModelUnavailable, SettingsError
@@ -119,11 +119,14 @@ async def test_the_deadline_holds_for_all_providers_together(
 async def test_a_server_that_drips_does_not_outlive_the_timeout(
     store: Store, settings: Settings, first: ModelServer
 ) -> None:
-    first.behave = slow(3, say("late"))
+    first.behave = drip(0.2)
+    async with routing(settings, store, at(first.url)) as router:
+        assert (await router.complete(ask())).text == "late"
+    first.behave = drip(20)
     started = time.monotonic()
     async with routing(settings, store, at(first.url, timeout=0.3)) as router:
         with pytest.raises(ModelUnavailable, match="timeout"):
-            await router.complete(ask(deadline=2.5))
+            await router.complete(ask("again", deadline=2.5))
     assert time.monotonic() - started < 3
 
 

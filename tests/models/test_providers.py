@@ -145,6 +145,27 @@ async def test_a_parameter_that_a_model_does_not_take_is_left_out_from_then_on(
     assert [name in seen.body for seen in first.seen] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": 'json: unknown field "seed"'}),
+        (400, {"object": "error", "message": "seed is not supported by this engine", "code": 400}),
+        (422, {"detail": [{"loc": ["body", "seed"], "msg": "extra fields not permitted"}]}),
+    ],
+    ids=["text", "vLLM", "FastAPI"],
+)
+async def test_servers_that_complain_in_their_own_words_are_understood(
+    status: int, body: dict[str, Any], store: Store, settings: Settings, first: ModelServer
+) -> None:
+    def picky(server: ModelServer, asked: dict[str, Any]) -> Any:
+        refused = (status, {}, json.dumps(body).encode())
+        return refused if "seed" in asked else say("pong")(server, asked)
+
+    first.behave = picky
+    async with routing(settings, store, at(first.url)) as router:
+        assert (await router.complete(ask(seed=1))).text == "pong"
+
+
 async def test_a_model_that_wants_max_completion_tokens_gets_them(
     store: Store, settings: Settings, first: ModelServer
 ) -> None:

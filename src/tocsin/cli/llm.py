@@ -12,7 +12,7 @@ import typer
 from tocsin.app import open_models, open_store
 from tocsin.cli.look import console, plain, table
 from tocsin.errors import ModelRefused, TocsinError
-from tocsin.llm import Router
+from tocsin.llm import Ledger, Router
 from tocsin.ports import ChatReply, ChatRequest
 from tocsin.settings import Settings, load
 from tocsin.store.model_usage import Usage
@@ -142,10 +142,9 @@ def _said(error: TocsinError) -> str:
 async def _usage(settings: Settings, days: int) -> tuple[list[Usage], dict[str, float]]:
     since = (datetime.now(UTC).date() - timedelta(days=days - 1)).isoformat()
     async with open_store(settings) as store:
-        router = open_models(
-            settings.model_copy(update={"llm_providers": (), "llm_keys": {}}), store
-        )
-        return await store.model_usage.usage(since), await router.ledger.left()
+        return await store.model_usage.usage(since), await Ledger(
+            store.model_usage, settings
+        ).left()
 
 
 def _sums(rows: Sequence[Usage], by: By) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from tocsin.model import ProviderKind
 from tocsin.ports import ModelAccounts, ReplyCache
 from tocsin.settings import ModelProvider, Settings
 
-__all__ = ["Router", "build"]
+__all__ = ["Ledger", "Router", "build"]
 
 
 def build(settings: Settings, accounts: ModelAccounts, cache: ReplyCache) -> Router:

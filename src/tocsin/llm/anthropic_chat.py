@@ -62,7 +62,11 @@ class AnthropicChat:
             open_telemetry=False,
             default_headers={"Authorization": f"Bearer {key or NO_KEY}"},  # not the environment's
             http_client=library_client(
-                settings, seconds=config.timeout, most_bytes=MOST_BYTES, headers=HEADERS
+                settings,
+                seconds=config.timeout,
+                most_bytes=MOST_BYTES,
+                connections=config.max_concurrent,
+                headers=HEADERS,
             ),
         )
 
@@ -170,7 +174,7 @@ def _said(error: anthropic.APIStatusError) -> str:
     body = error.body if isinstance(error.body, dict) else {}
     inner = body.get("error")
     said = inner.get("message") if isinstance(inner, dict) else None
-    return said if isinstance(said, str) else ""
+    return said if isinstance(said, str) else error.response.text
 
 
 def _sum(first: Any, *others: Any) -> int | None:

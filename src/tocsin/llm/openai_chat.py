@@ -55,7 +55,11 @@ class OpenAIChat:
         self._key = key
         self._dropped: set[str] = set()  # parameters that the model was found not to take
         http = library_client(
-            settings, seconds=config.timeout, most_bytes=MOST_BYTES, headers=HEADERS
+            settings,
+            seconds=config.timeout,
+            most_bytes=MOST_BYTES,
+            connections=config.max_concurrent,
+            headers=HEADERS,
         )
         self._client: openai.AsyncOpenAI
         if config.kind is ProviderKind.AZURE:
@@ -193,8 +197,9 @@ def _said(error: openai.APIStatusError) -> str:
     """The parameter that the server complains of, if it names one, and its words."""
     body = error.body if isinstance(error.body, dict) else {}
     named = body.get("param")
-    said = body.get("message")
-    return f"{named if isinstance(named, str) else ''}\n{said if isinstance(said, str) else ''}"
+    said = body.get("message")  # others have shapes of their own
+    said = said if isinstance(said, str) else error.response.text
+    return f"{named if isinstance(named, str) else ''}\n{said}"
 
 
 def _text(content: str | list[Any] | None) -> str:
