@@ -17,6 +17,7 @@ from tocsin.bus.rabbitmq import RabbitBus
 from tocsin.closing import Watch
 from tocsin.errors import SettingsError, Unavailable
 from tocsin.ingest import Gate
+from tocsin.llm import Router, build
 from tocsin.pipeline import FIRST, STEPS, chain
 from tocsin.ports import Bus, Resources, Step
 from tocsin.runner import Sweeper, Worker, ring
@@ -35,6 +36,8 @@ from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
 from tocsin.store.leases import LeaseStore
+from tocsin.store.model_replies import ModelReplyStore
+from tocsin.store.model_usage import ModelUsageStore
 from tocsin.store.models import ModelStore
 from tocsin.store.quality import TABLES
 from tocsin.store.queries import QueryStore
@@ -65,6 +68,8 @@ class Store:
     models: ModelStore
     leases: LeaseStore
     closing: ClosingStore
+    model_usage: ModelUsageStore
+    model_replies: ModelReplyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class System:
     gate: Gate | None
     steps: tuple[Step, ...]
     tasks: "Tasks"
+    models: Router | None = None
 
     @property
     def door(self) -> Gate:
@@ -140,6 +146,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             models=ModelStore(database),
             leases=LeaseStore(database),
             closing=ClosingStore(database),
+            model_usage=ModelUsageStore(database),
+            model_replies=ModelReplyStore(database),
         )
     finally:
         await database.close()
@@ -152,6 +160,7 @@ async def running(
     steps: Sequence[str] = tuple(step.name for step in STEPS),
     ingest: bool = True,
     alone: bool = True,
+    models: bool = False,
 ) -> AsyncIterator[System]:
     """A running system: the gate, and these steps as one chain.
 
@@ -161,6 +170,7 @@ async def running(
         ingest: whether this process takes alerts.
         alone: whether this process is the only one on its database; it then takes back the work
             of a process that died, without waiting for its leases to run out.
+        models: whether this process asks language models, for itself or for others.
 
     On leaving, the system is drained: batches that were begun are finished, leases are given back
     and the rest waits in the database for the next start.
@@ -172,6 +182,7 @@ async def running(
     async with open_store(settings) as store:
         if alone:
             await store.dossiers.release(everyone=True)
+        router = open_models(settings, store) if models else None
         gate = Gate(store.dossiers, partial(ring, bus, FIRST.takes), settings) if ingest else None
         async with asyncio.TaskGroup() as group:
             tasks = Tasks([], [], [])
@@ -190,15 +201,26 @@ async def running(
                     watch = Watch(store.closing, settings.autoclose_check)
                     tasks.sweepers.append(group.create_task(watch.run()))
             log.info("system.started", steps=[step.name for step in chained], ingest=ingest)
-            system = System(settings, store, bus, gate, chained, tasks)
+            system = System(settings, store, bus, gate, chained, tasks, router)
             try:
                 yield system
             finally:
                 await system.drain()
         await store.dossiers.release()
         await bus.close()
+        if router is not None:
+            await router.close()
         await asyncio.to_thread(end_spans)  # what is still to be sent is sent
         log.info("system.stopped")
+
+
+def open_models(settings: Settings, store: Store) -> Router:
+    """The router of language models; close it at the end.
+
+    Raises:
+        SettingsError: a provider's settings cannot work.
+    """
+    return build(settings, store.model_usage, store.model_replies)
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from tocsin.cli import (
     explain,
     keys,
     learn,
+    llm,
     model,
     normalize,
     queues,
@@ -65,6 +66,7 @@ app.add_typer(databases.app, name="db")
 app.add_typer(audit.app, name="audit")
 app.add_typer(closing.app, name="autoclose")
 app.add_typer(queues.app, name="queue")
+app.add_typer(llm.app, name="llm")
 
 
 def _show_version(wanted: bool) -> None:
