@@ -103,6 +103,12 @@ class Settings(BaseSettings):
         description='Names of networks, as a JSON object {"CIDR": "name"}; the longest match wins.',
     )
 
+    internal_domains: tuple[str, ...] = Field(
+        (),
+        description="Domains that belong to the organisation, as a JSON list; a language model "
+        "reads pseudonyms in their place.",
+    )
+
     # --- intelligence -----------------------------------------------------------------------
     indicator_refresh: float = Field(
         0.2, gt=0, description="Seconds between looks for changed indicators."
