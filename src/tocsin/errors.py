@@ -10,9 +10,14 @@ TocsinError
 ├── DataQualityError         a record holds what no database may take
 ├── ConflictError            the same id was used for something else before
 ├── NotFoundError            there is no such alert, key, file …
+├── ModelError               a language model did not give what it was asked for
+│   ├── ModelRefused         every provider refuses this request, as it is
+│   ├── ReplyUnusable        what came back is not what the schema asks for
+│   └── BudgetSpent          the tokens or the money of the run or the day are used up
 └── Unavailable              try again later
     ├── StoreUnavailable     the database does not answer
     ├── BusUnavailable       the broker does not answer
+    ├── ModelUnavailable     no language model answers, or none is configured
     └── Overloaded           too much work is in flight
 
 Each carries a bounded `reason`, which is the label that metrics and the API use, and a message
@@ -102,6 +107,34 @@ class NotFoundError(TocsinError):
     reason = "not_found"
 
 
+class ModelError(TocsinError):
+    """A language model did not give what it was asked for; asking again alike will not help."""
+
+    reason = "model"
+
+
+class ModelRefused(ModelError):
+    """Every provider that was asked refuses this request, as it is."""
+
+    reason = "model_refused"
+
+
+class ReplyUnusable(ModelError):
+    """What a model answered is not what the request's schema asks for."""
+
+    reason = "reply_unusable"
+
+
+class BudgetSpent(ModelError):
+    """The tokens or the money of a run or a day are used up; `scope` is `run` or `day`."""
+
+    reason = "budget_spent"
+
+    def __init__(self, scope: str, message: str) -> None:
+        super().__init__(message)
+        self.scope = scope
+
+
 class Unavailable(TocsinError):
     """Something that Tocsin needs does not answer now; `retry_after` is in seconds."""
 
@@ -122,6 +155,12 @@ class BusUnavailable(Unavailable):
     """The broker does not answer."""
 
     reason = "bus_unavailable"
+
+
+class ModelUnavailable(Unavailable):
+    """No language model answers now, or none is configured."""
+
+    reason = "model_unavailable"
 
 
 class Overloaded(Unavailable):

@@ -148,7 +148,16 @@ class KeyScope(StrEnum):
     INGEST = "ingest"
     READ = "read"
     WRITE = "write"
+    MODEL = "model"  # ask language models through the router
     ADMIN = "admin"
+
+
+class ProviderKind(StrEnum):
+    """Whose interface a provider of language models speaks."""
+
+    OPENAI = "openai"  # and all that speak alike: vLLM, Ollama, llama.cpp, LM Studio …
+    AZURE = "azure"
+    ANTHROPIC = "anthropic"
 
 
 class IncidentStatus(StrEnum):

@@ -321,3 +321,38 @@ audit_heads = sa.Table(
     sa.Column("pruned", sa.BigInteger, nullable=False),
     sa.Column("seal", sa.String(64), nullable=False),
 )
+
+# --- language models: what they cost, what they may, what they said -------------------------
+
+model_usage = sa.Table(
+    "model_usage",
+    metadata,
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("provider", sa.String(64), primary_key=True),
+    sa.Column("purpose", sa.String(64), primary_key=True),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+    sa.Column("failed", sa.BigInteger, nullable=False),
+    sa.Column("cached", sa.BigInteger, nullable=False),
+    sa.Column("estimated", sa.BigInteger, nullable=False),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost_usd", sa.Float, nullable=False),
+)
+
+model_budgets = sa.Table(
+    "model_budgets",
+    metadata,
+    sa.Column("scope", sa.String(160), primary_key=True),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost_usd", sa.Float, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+)
+
+model_replies = sa.Table(
+    "model_replies",
+    metadata,
+    sa.Column("request_hash", sa.LargeBinary(32), primary_key=True),
+    sa.Column("reply", sa.Text, nullable=False),
+    sa.Column("kept_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+)
