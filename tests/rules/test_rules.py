@@ -187,6 +187,7 @@ def test_the_checks_of_the_tables_hold_the_words_of_the_model() -> None:
         ("triage_results", "verdict", model.Disposition),
         ("triage_results", "risk_level", model.RiskLevel),
         ("dispositions", "disposition", model.Disposition),
+        ("opinions", "status", model.OpinionStatus),
     ):
         assert set(checks[table, column]) == {word.value for word in kind}, (table, column)
 

@@ -39,6 +39,16 @@ from tocsin.model.context import (
 )
 from tocsin.model.dossier import Dossier
 from tocsin.model.intelligence import Indicator, Sighting
+from tocsin.model.opinion import (
+    Change,
+    CheckedClaim,
+    Claim,
+    LedgerStep,
+    Lookup,
+    LookupRequest,
+    ModelReply,
+    Opinion,
+)
 from tocsin.model.record import Address, Port, Record, Score, Share
 from tocsin.model.verdict import Action, Evidence, Verdict, risk_level
 from tocsin.model.words import (
@@ -50,10 +60,12 @@ from tocsin.model.words import (
     GapReason,
     IncidentStatus,
     KeyScope,
+    LookupTool,
     MappingMethod,
     NetworkDirection,
     ObservableRole,
     ObservableType,
+    OpinionStatus,
     ProviderKind,
     RemediationStatus,
     RiskLevel,
@@ -70,6 +82,9 @@ __all__ = [
     "AlertStatus",
     "AssetContext",
     "AssetRecord",
+    "Change",
+    "CheckedClaim",
+    "Claim",
     "Cloud",
     "ContextType",
     "Criticality",
@@ -91,14 +106,21 @@ __all__ = [
     "IncidentStatus",
     "Indicator",
     "KeyScope",
+    "LedgerStep",
+    "Lookup",
+    "LookupRequest",
+    "LookupTool",
     "Mapping",
     "MappingMethod",
+    "ModelReply",
     "Network",
     "NetworkContext",
     "NetworkDirection",
     "Observable",
     "ObservableRole",
     "ObservableType",
+    "Opinion",
+    "OpinionStatus",
     "ParentProcess",
     "Port",
     "Prevalence",

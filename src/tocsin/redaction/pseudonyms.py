@@ -23,6 +23,8 @@ PSEUDONYM = re.compile(
     rf"(?<![A-Za-z0-9])(?:{'|'.join(KINDS)})_[0-9]{{1,6}}(?![A-Za-z0-9])", re.IGNORECASE
 )
 INSIDE = 4  # characters from which a known value is also looked for within words
+CUT = "…"  # stands where a statement leaves the rest of a text out
+MOST_CUTS = 8
 LEAST = 2  # characters below which a value names nobody
 
 __all__ = ["PSEUDONYM", "Pseudonyms", "Scope"]
@@ -135,7 +137,7 @@ class Pseudonyms:
         at = 0
         while at < len(widened):
             start, end, _ = widened[at]
-            kinds = {}
+            kinds: dict[str, int] = {}
             while at < len(widened) and widened[at].start < end:
                 span = widened[at]
                 end = max(end, span.end)
@@ -160,6 +162,17 @@ class Pseudonyms:
         for match in self._pattern.finditer(text):
             kind = self._known.get(_canonical(match.group()), "NAME")
             yield Span(*match.span(), kind)
+        ends = [place for place, character in enumerate(text) if character == CUT]
+        for end in [*ends[:MOST_CUTS], *([len(text)] if len(text) == LONGEST else [])]:
+            yield from self._begun_at(text, end)
+
+    def _begun_at(self, text: str, end: int) -> Iterator[Span]:
+        """The beginning of something known, where a text was cut."""
+        for value, kind in self._known.items():
+            for length in range(min(len(value) - 1, end), INSIDE - 1, -1):
+                if text[end - length : end].casefold() == value[:length]:
+                    yield Span(end - length, end, kind)
+                    break
 
 
 def _canonical(value: str) -> str:
