@@ -117,7 +117,7 @@ def _fault(
 
 
 def _quotes(text: str) -> list[str]:
-    """Everything in a claim that could be looked up: names, addresses, hashes, numbers, quotations."""
+    """All in a claim that could be looked up: names, addresses, hashes, numbers, quotations."""
     found = []
     for pattern in _QUOTED:
         for match in pattern.finditer(text):

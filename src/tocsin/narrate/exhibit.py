@@ -11,6 +11,7 @@ import msgspec
 from tocsin.model import (
     Alert,
     AssetContext,
+    AssetRecord,
     Dossier,
     Evidence,
     Gap,
@@ -18,6 +19,7 @@ from tocsin.model import (
     Sighting,
     Tlp,
     UserContext,
+    UserRecord,
     Verdict,
 )
 from tocsin.redaction import Pseudonyms
@@ -30,6 +32,8 @@ MOST_SIGHTINGS = 20
 MOST_GAPS = 20
 MOST_PARTS = 16
 LONGEST_FACT = 300
+ASSET_PARTS = ("hostname", "type", "os", "environment", "criticality", "exposed", "tags")
+USER_PARTS = ("user_name", "title", "privileged", "enabled", "tags")
 SHARED = frozenset({None, Tlp.CLEAR, Tlp.GREEN})
 """Marks of intelligence that may be told to a third party."""
 _SKIPPED = frozenset({"observables", "mapping"})
@@ -274,14 +278,10 @@ def facts_of(
             if address is not None:
                 found[end] = _hidden(msgspec.to_builtins(address), names)
     elif isinstance(data, AssetContext) and data.asset is not None:
-        keep = ("hostname", "type", "os", "environment", "criticality", "exposed", "tags")
-        record = msgspec.structs.asdict(data.asset)
-        found |= _hidden({name: record[name] for name in keep if record[name]}, names)
+        found |= _hidden(_parts(data.asset, ASSET_PARTS), names)
         found["matched_by"] = data.matched_by
     elif isinstance(data, UserContext) and data.user is not None:
-        keep = ("user_name", "title", "privileged", "enabled", "tags")
-        record = msgspec.structs.asdict(data.user)
-        found |= _hidden({name: record[name] for name in keep if record[name] != ()}, names)
+        found |= _hidden(_parts(data.user, USER_PARTS), names)
         found["matched_by"] = data.matched_by
     if data.prevalence:
         found["earlier_alerts"] = [
@@ -289,6 +289,10 @@ def facts_of(
             for seen in data.prevalence
         ]
     return found
+
+
+def _parts(record: AssetRecord | UserRecord, wanted: tuple[str, ...]) -> dict[str, Any]:
+    return {name: part for name in wanted if (part := getattr(record, name)) not in (None, "", ())}
 
 
 def _sighting(sighting: Sighting, names: Pseudonyms) -> dict[str, Any]:

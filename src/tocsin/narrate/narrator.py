@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tocsin import logs, metrics
-from tocsin.errors import BudgetSpent, ModelError, ReplyUnusable, TocsinError, Unavailable
+from tocsin.errors import BudgetSpent, TocsinError, Unavailable
 from tocsin.model import ModelReply, Opinion, OpinionStatus
 from tocsin.narrate.claims import check
 from tocsin.narrate.merging import change
@@ -105,25 +105,26 @@ class Narrator:
         try:
             async with asyncio.timeout(self._settings.narrator_timeout):
                 reply = await hold(talk, dossier, self._around)
-        except BudgetSpent as error:
-            return await self._end(work, OpinionStatus.BUDGET, _words(error), talk)
-        except (ModelError, ReplyUnusable) as error:
-            return await self._end(work, OpinionStatus.FAILED, _words(error), talk)
-        except (TimeoutError, TocsinError) as error:
-            return await self._again(work, error, talk)
         except Exception as error:  # noqa: BLE001  # an edge: a model's client may raise anything
-            log.warning("opinion.defect", alert_id=dossier.alert_id, error=_words(error))
-            return await self._end(work, OpinionStatus.FAILED, _words(error), talk)
+            return await self._without(work, error, talk)
         opinion = await asyncio.to_thread(formed, work, talk, reply)
         await self._opinions.finish(opinion, talk.names.mapping)
         return opinion.status
 
+    async def _without(self, work: OpinionWork, error: Exception, talk: Talk) -> OpinionStatus:
+        """No opinion came of it: for good, or until the next try."""
+        if isinstance(error, BudgetSpent):
+            return await self._end(work, OpinionStatus.BUDGET, _words(error), talk)
+        if isinstance(error, Unavailable | TimeoutError):
+            return await self._again(work, error, talk)
+        if not isinstance(error, TocsinError):
+            log.warning("opinion.defect", alert_id=work.dossier.alert_id, error=_words(error))
+        return await self._end(work, OpinionStatus.FAILED, _words(error), talk)
+
     async def _again(self, work: OpinionWork, error: Exception, talk: Talk) -> OpinionStatus:
         """Try again later, a few times."""
         attempts = work.attempts + 1
-        if attempts >= self._settings.narrator_attempts or not isinstance(
-            error, Unavailable | TimeoutError
-        ):
+        if attempts >= self._settings.narrator_attempts:
             return await self._end(work, OpinionStatus.FAILED, _words(error), talk)
         pause = min(self._settings.narrator_pause * 4 ** (attempts - 1), LONGEST_PAUSE)
         await self._opinions.postpone(work.dossier.alert_id, pause, _words(error))

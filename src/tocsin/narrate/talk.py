@@ -170,7 +170,7 @@ def _numbered(lines: Mapping[str, str]) -> str:
 
 
 def _note(talk: Talk, error: str) -> None:
-    """Say in the ledger that the last answer could not be used; the router may not have given it."""
+    """Say in the ledger that the last answer could not be used."""
     if talk.ledger:
         talk.ledger[-1] = msgspec.structs.replace(talk.ledger[-1], error=error[:200])
 

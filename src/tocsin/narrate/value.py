@@ -15,7 +15,7 @@ from tocsin.settings import Settings
 MOST_RAISE = 3.0
 """The most that an opinion moves the probability, in log-odds: from 0.1 to 0.69."""
 EXPLAINS = 0.15
-"""What it is worth to the person who must decide an undetermined alert, beside the risk at stake."""
+"""What it is worth to the person who must decide an undetermined alert, beside the risk."""
 FILLABLE = 0.05
 """What each gap adds that a look into our own store may fill, up to `MOST_GAPS`."""
 MOST_GAPS = 2
@@ -41,6 +41,7 @@ def value(dossier: Dossier, verdict: Verdict, settings: Settings) -> Value:
     most = 100 * highest(verdict.probability) * verdict.impact
     stake = max(most - verdict.risk_score, 0) / 100
     reach, now = risk_level(most), verdict.risk_level
+    higher = f"raise the risk from {verdict.risk_score:.1f} ({now}) to {most:.1f} ({reach})"
     if most < settings.narrator_min_risk:
         return Value(
             False,
@@ -50,21 +51,14 @@ def value(dossier: Dossier, verdict: Verdict, settings: Settings) -> Value:
         )
     gain, why = stake, ""
     if not verdict.requires_human_review:
-        why = (
-            f"nobody has to look, and an opinion could raise the risk from {verdict.risk_score:.1f} "
-            f"({now}) to {most:.1f} ({reach}) or ask for a person"
-        )
+        why = f"nobody has to look, and an opinion could {higher} or ask for a person"
     elif verdict.verdict is Disposition.UNDETERMINED:
         gain += EXPLAINS
-        why = (
-            "a person must decide what the evidence does not, and an opinion could say what to ask"
-        )
+        why = "a person must decide what the evidence does not; an opinion could say what to ask"
         if reach != now:
-            why += (
-                f", or raise the risk from {verdict.risk_score:.1f} ({now}) to {most:.1f} ({reach})"
-            )
+            why += ", or " + higher
     elif reach != now:
-        why = f"an opinion could raise the risk from {verdict.risk_score:.1f} ({now}) to {most:.1f} ({reach})"
+        why = "an opinion could " + higher
     else:
         return Value(
             False,

@@ -1,4 +1,4 @@
-"""What can be told by its shape: addresses, e-mail addresses, accounts in paths, machines in UNC."""
+"""What can be told by its shape: addresses, e-mail addresses, accounts in paths, machines."""
 
 import re
 from collections.abc import Iterator
@@ -36,14 +36,13 @@ _MAC = re.compile(
     r"|(?<![0-9A-Fa-f.])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?![0-9A-Fa-f.])"
 )
 _EMAIL = re.compile(r"[\w.%+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
-_PATH = re.compile(
-    r"(?:users|home|documents and settings|profiles)[\\/]{1,4}"
-    r"([^\\/\"'<>|:*?\r\n]{1,64}(?=[\\/])|[^\\/\s\"'<>|:*?]{1,64})",
-    re.IGNORECASE,
-)
 _ACCOUNT_NAMES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
+        (
+            r"(?:users|home|documents and settings|profiles)[\\/]{1,4}"
+            r"([^\\/\"'<>|:*?\r\n]{1,64}(?=[\\/])|[^\\/\s\"'<>|:*?]{1,64})"
+        ),
         r"://([^\s/:@\"']{2,256}):[^\s/@\"']{0,1024}@",
         r"(?<!\S)(?:-u|--user|--username|--login|-l)[\s=]{1,3}[\"']?([^\s:%\"'-][^\s:%\"']{1,255})",
         r"(?<!\S)[/-]user(?:name)?[:\s=]{1,3}[\"']?(?:[\w.-]{1,64}\\)?([^\s:%\"'/-][^\s:%\"']{1,255})",
@@ -55,6 +54,15 @@ _SID = re.compile(r"\bS-1-5-21(?:-\d{1,10}){3,5}\b")
 _UNC = re.compile(r"\\\\{1,3}([A-Za-z0-9][A-Za-z0-9._-]{0,252})\\")
 _ACCOUNT = re.compile(r"(?<=:)\d{12}(?=:)", re.ASCII)
 _DOMAIN = re.compile(r"(?<![\w.-])(?:[\w-]{1,63}\.){1,12}[^\W\d_][\w-]{1,62}(?![\w-])")
+
+_PLAIN = (
+    (_MAC, "MAC", ""),
+    (_EMAIL, "EMAIL", "@"),
+    (_SID, "USER", "S-1-5-21"),
+    (_UNC, "HOST", "\\\\"),
+    (_ACCOUNT, "ACCOUNT", "arn:"),
+)
+"""Expressions (their last group is the name), kinds, and what a text must hold to be searched."""
 
 
 class Span(NamedTuple):
@@ -103,30 +111,22 @@ def address_kind(address: str, scope: Scope) -> str:
 def shapes(text: str, scope: Scope, own: frozenset[str]) -> Iterator[Span]:
     """Everything in a text that is told by its shape; `own` are further domains of ours."""
     yield from _addresses(text, scope)
-    for match in _MAC.finditer(text):
-        yield Span(*match.span(), "MAC")
-    if "@" in text:
-        for match in _EMAIL.finditer(text):
-            yield Span(*match.span(), "EMAIL")
-    for match in _PATH.finditer(text):
-        if match.group(1).strip().lower() not in PUBLIC_ACCOUNTS:
-            yield Span(*match.span(1), "USER")
-    for pattern in _ACCOUNT_NAMES:
-        for match in pattern.finditer(text):
-            if match.group(1).lower() not in PUBLIC_ACCOUNTS:
-                yield Span(*match.span(1), "USER")
-    for match in _SID.finditer(text):
-        yield Span(*match.span(), "USER")
-    if "\\\\" in text:
-        for match in _UNC.finditer(text):
-            yield Span(*match.span(1), "HOST")
-    if "arn:" in text:
-        for match in _ACCOUNT.finditer(text):
-            yield Span(*match.span(), "ACCOUNT")
+    yield from _accounts(text)
+    for pattern, kind, mark in _PLAIN:
+        if mark in text:
+            for match in pattern.finditer(text):
+                yield Span(*match.span(pattern.groups), kind)
     if "." in text:
         for match in _DOMAIN.finditer(text):
             if is_ours(match.group(), scope, own):
                 yield Span(*match.span(), "DOMAIN")
+
+
+def _accounts(text: str) -> Iterator[Span]:
+    for pattern in _ACCOUNT_NAMES:
+        for match in pattern.finditer(text):
+            if match.group(1).strip().lower() not in PUBLIC_ACCOUNTS:
+                yield Span(*match.span(1), "USER")
 
 
 def is_ours(domain: str, scope: Scope, own: frozenset[str]) -> bool:
