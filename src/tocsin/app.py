@@ -16,6 +16,8 @@ from tocsin.bus.memory import MemoryBus
 from tocsin.bus.rabbitmq import RabbitBus
 from tocsin.errors import SettingsError, Unavailable
 from tocsin.ingest import Gate
+from tocsin.llm import Router, build
+from tocsin.narrate import Narrator, selection
 from tocsin.pipeline import FIRST, STEPS, chain
 from tocsin.ports import Bus, Resources, Step
 from tocsin.runner import Sweeper, Worker, ring
@@ -28,6 +30,10 @@ from tocsin.store.dossiers import DossierStore
 from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
+from tocsin.store.lookups import LookupStore
+from tocsin.store.model_replies import ModelReplyStore
+from tocsin.store.model_usage import ModelUsageStore
+from tocsin.store.opinions import OpinionStore, Queue
 from tocsin.store.quality import TABLES
 from tocsin.store.queries import QueryStore
 from tocsin.store.retention import RetentionStore
@@ -50,6 +56,10 @@ class Store:
     queries: QueryStore
     accounts: AccountStore
     retention: RetentionStore
+    model_usage: ModelUsageStore
+    model_replies: ModelReplyStore
+    opinions: OpinionStore
+    lookups: LookupStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,7 @@ class System:
     gate: Gate | None
     steps: tuple[Step, ...]
     tasks: "Tasks"
+    models: Router | None = None
 
     @property
     def door(self) -> Gate:
@@ -108,6 +119,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         await migrate.upgrade(database)
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         dossiers = DossierStore(database, owner=owner, first_step=FIRST.name)
+        if settings.narrates:
+            dossiers.queue = Queue(selection(settings), settings.narrator_daily)
         yield Store(
             database=database,
             dossiers=dossiers,
@@ -118,6 +131,10 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             queries=QueryStore(database),
             accounts=AccountStore(database),
             retention=RetentionStore(database, dossiers),
+            model_usage=ModelUsageStore(database),
+            model_replies=ModelReplyStore(database),
+            opinions=OpinionStore(database, owner=owner),
+            lookups=LookupStore(database),
         )
     finally:
         await database.close()
@@ -130,6 +147,7 @@ async def running(
     steps: Sequence[str] = tuple(step.name for step in STEPS),
     ingest: bool = True,
     alone: bool = True,
+    models: bool = False,
 ) -> AsyncIterator[System]:
     """A running system: the gate, and these steps as one chain.
 
@@ -139,6 +157,7 @@ async def running(
         ingest: whether this process takes alerts.
         alone: whether this process is the only one on its database; it then takes back the work
             of a process that died, without waiting for its leases to run out.
+        models: whether this process asks language models, for itself or for others.
 
     On leaving, the system is drained: batches that were begun are finished, leases are given back
     and the rest waits in the database for the next start.
@@ -150,6 +169,9 @@ async def running(
     async with open_store(settings) as store:
         if alone:
             await store.dossiers.release(everyone=True)
+            await store.opinions.release(everyone=True)
+        narrates = settings.narrates and any(step.fills == "verdict" for step in chained)
+        router = open_models(settings, store) if models or narrates else None
         gate = Gate(store.dossiers, partial(ring, bus, FIRST.takes), settings) if ingest else None
         async with asyncio.TaskGroup() as group:
             tasks = Tasks([], [], [])
@@ -164,16 +186,35 @@ async def running(
                 )
                 sweeper = Sweeper(chained[:1], store.dossiers, bus, settings)
                 tasks.sweepers.append(group.create_task(sweeper.run()))
+                if narrates and router is not None:
+                    narrator = _narrator(router, settings, store)
+                    tasks.sweepers.append(group.create_task(narrator.run()))
             log.info("system.started", steps=[step.name for step in chained], ingest=ingest)
-            system = System(settings, store, bus, gate, chained, tasks)
+            system = System(settings, store, bus, gate, chained, tasks, router)
             try:
                 yield system
             finally:
                 await system.drain()
         await store.dossiers.release()
+        await store.opinions.release()
         await bus.close()
+        if router is not None:
+            await router.close()
         await asyncio.to_thread(end_spans)  # what is still to be sent is sent
         log.info("system.stopped")
+
+
+def open_models(settings: Settings, store: Store) -> Router:
+    """The router of language models; close it at the end.
+
+    Raises:
+        SettingsError: a provider's settings cannot work.
+    """
+    return build(settings, store.model_usage, store.model_replies)
+
+
+def _narrator(router: Router, settings: Settings, store: Store) -> Narrator:
+    return Narrator(router, store.opinions, store.lookups, store.inventory, settings)
 
 
 @asynccontextmanager

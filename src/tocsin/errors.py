@@ -13,6 +13,7 @@ TocsinError
 ├── ModelError               a language model did not give what it was asked for
 │   ├── ModelRefused         every provider refuses this request, as it is
 │   ├── ReplyUnusable        what came back is not what the schema asks for
+│   ├── ProviderFailure      one provider did not answer; the router asks the next
 │   └── BudgetSpent          the tokens or the money of the run or the day are used up
 └── Unavailable              try again later
     ├── StoreUnavailable     the database does not answer
@@ -114,15 +115,49 @@ class ModelError(TocsinError):
 
 
 class ModelRefused(ModelError):
-    """Every provider that was asked refuses this request, as it is."""
+    """Every provider that was asked refuses this request, as it is.
+
+    `detail` is what they said, for whoever asked; it may repeat the prompt, so logs leave it out.
+    """
 
     reason = "model_refused"
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class ReplyUnusable(ModelError):
     """What a model answered is not what the request's schema asks for."""
 
     reason = "reply_unusable"
+
+
+class ProviderFailure(ModelError):
+    """One provider did not give a reply; the router asks the next, or again later.
+
+    `code` is one of `metrics.MODEL_OUTCOMES`, or `paced`, `busy`, `open` or `budget_spent` where
+    it was not asked at all. The text of this error is made of words of ours only, so that logs
+    hold no prompt and no key; what the provider said is in `detail`, for whoever asked.
+    """
+
+    reason = "provider_failure"
+
+    def __init__(
+        self,
+        provider: str,
+        code: str,
+        *,
+        status: int = 0,
+        retry_after: float | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(f"{provider}: {code}" + (f" ({status})" if status else ""))
+        self.provider = provider
+        self.code = code
+        self.status = status
+        self.retry_after = retry_after
+        self.detail = detail
 
 
 class BudgetSpent(ModelError):

@@ -345,8 +345,8 @@ class ModelAccounts(Protocol):
 class ReplyCache(Protocol):
     """Replies by the content of their requests."""
 
-    async def find(self, key: bytes, now: datetime) -> ChatReply | None:
-        """The reply that was kept under this key, if it has not expired."""
+    async def find(self, keys: Sequence[bytes], now: datetime) -> ChatReply | None:
+        """The reply that was kept under the first of these keys that has one still."""
         ...
 
     async def keep(self, key: bytes, reply: ChatReply, expires: datetime, most: int) -> None:

@@ -16,6 +16,7 @@ from tocsin.cli import (
     databases,
     explain,
     keys,
+    llm,
     normalize,
     queues,
     send,
@@ -55,6 +56,7 @@ app.add_typer(keys.app, name="key")
 app.add_typer(databases.app, name="db")
 app.add_typer(audit.app, name="audit")
 app.add_typer(queues.app, name="queue")
+app.add_typer(llm.app, name="llm")
 
 
 def _show_version(wanted: bool) -> None:

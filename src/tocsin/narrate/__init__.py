@@ -6,6 +6,6 @@ close or act: its record has no word for that, and `model.Change` cannot hold it
 """
 
 from tocsin.narrate.narrator import Narrator
-from tocsin.narrate.value import Value, selection, value
+from tocsin.narrate.value import Value, selection, unasked, value
 
-__all__ = ["Narrator", "Value", "selection", "value"]
+__all__ = ["Narrator", "Value", "selection", "unasked", "value"]

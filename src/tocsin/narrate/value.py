@@ -8,7 +8,15 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tocsin.model import Disposition, Dossier, GapReason, Verdict, risk_level
+from tocsin.model import (
+    Disposition,
+    Dossier,
+    GapReason,
+    Opinion,
+    OpinionStatus,
+    Verdict,
+    risk_level,
+)
 from tocsin.ports import OpinionRequest
 from tocsin.settings import Settings
 
@@ -96,3 +104,19 @@ def selection(settings: Settings) -> Callable[[Sequence[Dossier]], list[OpinionR
         return wanted
 
     return select
+
+
+def unasked(dossier: Dossier, settings: Settings) -> Opinion | None:
+    """Why no opinion on an alert is stored; None where nobody is ever asked, or there is no verdict.
+
+    Alerts on which nobody was asked have no row: what they would say is worked out again here.
+    """
+    if not settings.narrates or dossier.verdict is None:
+        return None
+    found = value(dossier, dossier.verdict, settings)
+    return Opinion(
+        alert_id=dossier.alert_id,
+        status=OpinionStatus.SKIPPED,
+        why="not asked: nobody was when it was triaged" if found.wanted else found.why,
+        value=round(found.value, 4),
+    )
