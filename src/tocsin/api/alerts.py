@@ -155,7 +155,8 @@ async def list_alerts(
     "/{alert_id:str}",
     guards=[needs(KeyScope.READ)],
     summary="Read one alert",
-    description="The whole dossier, with a model's second opinion where one was wanted; format=ecs (Elastic Common Schema) or format=ocsf (Detection "
+    description="The whole dossier, with a model's second opinion where one was wanted; "
+    "format=ecs (Elastic Common Schema) or format=ocsf (Detection "
     "Finding, class 2004) for exports.",
 )
 async def read_alert(

@@ -107,7 +107,7 @@ def selection(settings: Settings) -> Callable[[Sequence[Dossier]], list[OpinionR
 
 
 def unasked(dossier: Dossier, settings: Settings) -> Opinion | None:
-    """Why no opinion on an alert is stored; None where nobody is ever asked, or there is no verdict.
+    """Why no opinion on an alert is stored; None where nobody is ever asked.
 
     Alerts on which nobody was asked have no row: what they would say is worked out again here.
     """
