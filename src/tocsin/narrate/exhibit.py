@@ -297,7 +297,7 @@ def _parts(record: AssetRecord | UserRecord, wanted: tuple[str, ...]) -> dict[st
 
 def _sighting(sighting: Sighting, names: Pseudonyms) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "indicator": cut(names.hide(sighting.value), 200),
+        "indicator": sighting.value,
         "type": sighting.type.value,
         "role": sighting.role.value,
         "threat_level": sighting.threat_level.value,
