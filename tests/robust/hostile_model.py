@@ -138,7 +138,9 @@ MISCHIEF: dict[str, Talk] = {
     "is another type": says("[1, 2, 3]"),
     "is deep": says('{"assessment":' + "[" * 20_000 + "]" * 20_000 + "}"),
     "is ten megabytes": says('{"assessment": "false_positive", "summary": "' + "x" * 10_000_000),
-    "has odd characters": says('{"assessment": "false_positive", "summary": "\\u0000\\ud800 (E1)."}'),
+    "has odd characters": says(
+        '{"assessment": "false_positive", "summary": "\\u0000\\ud800 (E1)."}'
+    ),
     "is not a number": says('{"assessment": "false_positive", "raise_to": NaN}'),
     "is below zero": says('{"assessment": "false_positive", "raise_to": -5}'),
     "speaks as the system": says(
@@ -154,10 +156,10 @@ def _handler(model: HostileModel) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             return
 
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             self._send(200, b'{"object": "list", "data": []}')
 
-        def do_POST(self) -> None:  # noqa: N802 - the library's name
+        def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers.get("content-length", 0)))
             model.sent.append(content)
             model.asked.set()

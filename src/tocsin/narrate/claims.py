@@ -1,7 +1,7 @@
 """Citations checked by code: what a claim quotes must stand in what it cites."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tocsin.model import CheckedClaim, Claim, ModelReply
@@ -28,9 +28,27 @@ _QUOTED = (
     re.compile(r"\bTA?\d{4}(?:\.\d{3})?\b"),  # ATT&CK
     re.compile(r"\"([^\"]{2,200})\"|“([^”]{2,200})”|`([^`]{2,200})`|«([^»]{2,200})»"),
     re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[\\/][\w.$-]+(?:[\\/][\w.$-]+)+"),  # a path
+    re.compile(r"(?<![\w.-])[A-Za-z]+[-_#]?[0-9][A-Za-z0-9_-]*(?![\w-])"),  # an identifier
     re.compile(r"(?<![\w.:-])\d{2,}(?:\.\d+)?(?![\w:-])"),  # a number that somebody counted
 )
-_ABBREVIATIONS = frozenset({"e.g", "i.e", "etc", "vs", "u.s", "a.m", "p.m"})
+_COMMON = frozenset(
+    {
+        "e.g", "i.e", "etc", "vs", "u.s", "a.m", "p.m", "base64", "sha1", "sha256", "sha-256",
+        "md5",
+        "ipv4", "ipv6", "x86", "x64", "win32", "c2", "utf-8", "utf-16", "oauth2", "s3", "ec2",
+        "day-1", "tier-1", "level-1",
+    }
+)  # fmt: skip
+# Words that call an alert harmless, or say that somebody has dealt with it.
+_SOOTHING = re.compile(
+    r"\b(?:harmless|benign|innocuous|legitimate|legit|innocent|safe|false[ -](?:positive|alarm)|"
+    r"authori[sz]ed|approved|sanctioned|expected|routine|scheduled|planned|"
+    r"white-?listed|allow-?listed|exempt(?:ed)?|known[ -]good|trusted|no (?:threat|risk|attack|"
+    r"action|review|need)|not (?:malicious|an attack|a threat|suspicious|needed|necessary)|"
+    r"nothing (?:malicious|suspicious|wrong)|closed?|closing|resolved|dismiss(?:ed)?|ignored?|"
+    r"disregard|suppress(?:ed)?|cleaned|remediated|penetration test|pentest|red[ -]team|drill)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +114,39 @@ def _fault(
     claim: Claim, shown: Exhibit, results: Mapping[str, str], names: Pseudonyms
 ) -> str | None:
     """Why nobody should read a claim; None if it resolves."""
+    return next(_faults(claim, shown, results, names), None)
+
+
+def _faults(
+    claim: Claim, shown: Exhibit, results: Mapping[str, str], names: Pseudonyms
+) -> Iterator[str]:
+    """All that is wrong with a claim.
+
+    That an alert is harmless may be said only of evidence that lowers it. Words are found in
+    English; what they miss is still only read, never acted on.
+    """
     if not claim.text.strip():
-        return "it says nothing"
+        yield "it says nothing"
     if not any(cite.startswith("E") for cite in claim.cites):
-        return "it cites no evidence"
+        yield "it cites no evidence"
     support = [shown.facts]
     for cite in claim.cites:
         found = shown.evidence.get(cite) if _NUMBER.match(cite) else None
         found = results.get(cite) if found is None else found
         if found is None:
-            return f"it cites {_plain(cite)[:16]}, which does not exist"
-        support.append(found)
+            yield f"it cites {_plain(cite)[:16]}, which does not exist"
+        else:
+            support.append(found)
     if invented := names.invented(claim.text):
-        return f"it names {invented[0]}, which was never given out"
+        yield f"it names {invented[0]}, which was never given out"
+    opened = laid_open(claim.text)
+    if _SOOTHING.search(opened) and not shown.lowering & set(claim.cites):
+        yield "it soothes, and cites nothing that speaks against an attack"
     held = _searchable(" ".join(support))
-    for quoted in _quotes(laid_open(claim.text)):
-        if _searchable(quoted) not in held:
-            return f"it quotes {_plain(quoted)[:60]}, which what it cites does not hold"
-    return None
+    for quoted in _quotes(opened):
+        known = quoted in shown.evidence or quoted in results
+        if not known and _searchable(quoted) not in held:
+            yield f"it quotes {_plain(quoted)[:60]}, which what it cites does not hold"
 
 
 def _quotes(text: str) -> list[str]:
@@ -123,7 +156,7 @@ def _quotes(text: str) -> list[str]:
         for match in pattern.finditer(text):
             quoted = next((group for group in match.groups() if group), match.group())
             quoted = quoted.strip(" .,;:")
-            if quoted and quoted.lower() not in _ABBREVIATIONS and not _NUMBER.match(quoted):
+            if quoted and quoted.lower() not in _COMMON:
                 found.append(quoted)
     return found
 

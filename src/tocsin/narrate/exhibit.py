@@ -50,12 +50,13 @@ class Exhibit:
 
     `text` is JSON. `evidence` are the statements shown, with the values they point at, by their
     number (`E1` is the first of the stored evidence); `facts` are our own records as text; all with
-    pseudonyms, as the model reads them.
+    pseudonyms, as the model reads them. `lowering` numbers what speaks against an attack.
     """
 
     text: str
     evidence: Mapping[str, str]
     facts: str
+    lowering: frozenset[str] = frozenset()
 
 
 def introduce(dossier: Dossier, names: Pseudonyms) -> None:
@@ -147,6 +148,7 @@ def exhibit(dossier: Dossier, names: Pseudonyms, *, tokens: int) -> Exhibit:
         cut(text, tokens * CHARACTERS_PER_TOKEN * 2),
         {number: _support(number, verdict, dossier.alert, pointed, names) for number in kept},
         " ".join(text for _, text in _flat("", [facts, document["verdict"]])),
+        frozenset(n for n in kept if _lowers(verdict.evidence[int(n[1:]) - 1])),
     )
 
 
@@ -220,6 +222,11 @@ def _shown_evidence(item: Evidence, names: Pseudonyms) -> dict[str, Any]:
     if item.technique:
         shown["technique"] = item.technique
     return shown
+
+
+def _lowers(item: Evidence) -> bool:
+    """Whether it speaks against an attack, more than that most alerts are none."""
+    return item.weight < 0 and not item.tainted and not item.name.startswith("prior")
 
 
 def _support(

@@ -8,6 +8,7 @@ original is left beside a pseudonym.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 
 from tocsin.redaction import secrets
 from tocsin.redaction.disguises import LONGEST, laid_open
@@ -23,7 +24,7 @@ PSEUDONYM = re.compile(
     rf"(?<![A-Za-z0-9])(?:{'|'.join(KINDS)})_[0-9]{{1,6}}(?![A-Za-z0-9])", re.IGNORECASE
 )
 INSIDE = 4  # characters from which a known value is also looked for within words
-CUT = "…"  # stands where a statement leaves the rest of a text out
+CUT = re.compile(re.escape("..."))  # "…" laid open: where a statement leaves a text's end out
 MOST_CUTS = 8
 LEAST = 2  # characters below which a value names nobody
 
@@ -87,7 +88,10 @@ class Pseudonyms:
     def learn(self, texts: Iterable[str]) -> None:
         """Find what is worth hiding in these texts, so that it is hidden in all others too."""
         for text in texts:
-            for span, value in self._found(laid_open(text[:LONGEST])):
+            opened = laid_open(text[:LONGEST])
+            for start, end in secrets.spans(opened):
+                self.know(SECRET, opened[start:end])
+            for span, value in self._found(opened):
                 if span.kind != TEXT:
                     self.know(span.kind, value)
                     first = value.split(" ", 1)[0]
@@ -162,8 +166,8 @@ class Pseudonyms:
         for match in self._pattern.finditer(text):
             kind = self._known.get(_canonical(match.group()), "NAME")
             yield Span(*match.span(), kind)
-        ends = [place for place, character in enumerate(text) if character == CUT]
-        for end in [*ends[:MOST_CUTS], *([len(text)] if len(text) == LONGEST else [])]:
+        ends = [match.start() for match in islice(CUT.finditer(text), MOST_CUTS)]
+        for end in [*ends, *([len(text)] if len(text) == LONGEST else [])]:
             yield from self._begun_at(text, end)
 
     def _begun_at(self, text: str, end: int) -> Iterator[Span]:
