@@ -120,14 +120,14 @@ def test_a_model_that_is_away_is_asked_again_and_then_given_up(tmp_path: Path) -
 def test_a_spent_budget_is_said_and_changes_nothing(tmp_path: Path) -> None:
     with (
         hostile_model(obeys) as model,
-        serving(tmp_path, **model.settings(llm_day_tokens="10", narrator_daily="4")) as server,
+        serving(tmp_path, **model.settings(llm_day_tokens="10", narrator_daily="1")) as server,
     ):
         send(server, cases())
         found = opinions(server, 60)
         assert {row["status"] for row in found.values()} == {"budget"}
         assert model.sent == []
         wanted = [row["why"] for row in found.values() if "TOCSIN_NARRATOR_DAILY" in row["why"]]
-        assert len(wanted) == len(found) - 4
+        assert len(wanted) == len(found) - 1
 
 
 def test_an_honest_opinion_raises_the_risk_and_shows_it_everywhere(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ _QUOTED = (
     re.compile(r"\bTA?\d{4}(?:\.\d{3})?\b"),  # ATT&CK
     re.compile(r"\"([^\"]{2,200})\"|“([^”]{2,200})”|`([^`]{2,200})`|«([^»]{2,200})»"),
     re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[\\/][\w.$-]+(?:[\\/][\w.$-]+)+"),  # a path
-    re.compile(r"(?<![\w.-])[A-Za-z]+[-_#]?[0-9][A-Za-z0-9_-]*(?![\w-])"),  # an identifier
-    re.compile(r"(?<![\w.:-])\d{2,}(?:\.\d+)?(?![\w:-])"),  # a number that somebody counted
+    # a number that somebody counted, an identifier: whatever holds a digit
+    re.compile(r"(?<![\w.-])(?=[A-Za-z_#-]{0,40}[0-9])[\w#-]{2,200}(?:\.[0-9]+)?(?![\w-])"),
 )
 _COMMON = frozenset(
     {
