@@ -225,10 +225,14 @@ class _Guarded(httpx2.AsyncBaseTransport):
         """
         check_host(str(request.url), self._settings)
         kept = [(k, v) for k, v in request.headers.multi_items() if k.lower() in self._headers]
-        request.headers = httpx2.Headers(
-            [*kept, ("user-agent", USER_AGENT), ("accept-encoding", "identity")]
+        sent = httpx2.Request(
+            request.method,
+            request.url,
+            headers=[*kept, ("user-agent", USER_AGENT), ("accept-encoding", "identity")],
+            stream=request.stream,
+            extensions=request.extensions,
         )
-        response = await self._inner.handle_async_request(request)
+        response = await self._inner.handle_async_request(sent)
         if response.headers.get("content-encoding", "").strip().lower() not in PLAIN:
             await response.aclose()
             raise InputError("the server packed its answer, though it was asked not to")

@@ -280,6 +280,13 @@ class Settings(BaseSettings):
             raise ValueError("must be auto, json or console")
         return value
 
+    @field_validator(
+        "llm_day_tokens", "llm_day_usd", "llm_run_tokens", "llm_run_usd", mode="before"
+    )
+    @classmethod
+    def _empty_is_no_limit(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
+
     @field_validator("llm_providers")
     @classmethod
     def _named_once(cls, value: tuple[ModelProvider, ...]) -> tuple[ModelProvider, ...]:
@@ -334,10 +341,12 @@ def load(**arguments: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"TOCSIN_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
-            for item in error.errors()
-        )
+        wrong = "; ".join(f"{_variable(*item['loc'])}: {item['msg']}" for item in error.errors())
         raise SettingsError(f"settings: {wrong}") from error
     except ValueError as error:
         raise SettingsError(f"settings: {error}") from error
+
+
+def _variable(name: int | str = "settings", *inside: int | str) -> str:
+    """The variable, and the place within it, e.g. `TOCSIN_LLM_PROVIDERS[0][kind]`."""
+    return f"TOCSIN_{name}".upper() + "".join(f"[{part}]" for part in inside)

@@ -265,7 +265,8 @@ def test_the_queue_scaler_asks_the_broker_for_the_queue_of_the_role(full: list[O
 
 def test_the_chained_values_run_all_steps_in_each_worker() -> None:
     made = of_kind(objects(CHAINED), "Deployment")
-    assert set(made) == {"soc-tocsin-console", "soc-tocsin-ingestor", "soc-tocsin-worker"}
+    names = ("console", "ingestor", "llm", "worker")
+    assert set(made) == {f"soc-tocsin-{name}" for name in names}
     (container,) = made["soc-tocsin-worker"]["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["serve", "normalizer", "context", "intel", "triage"]
 

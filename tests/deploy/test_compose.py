@@ -28,6 +28,7 @@ SERVICES = {
     "alert-normalizer": "normalizer",
     "context-collector": "context",
     "threat-intel-aggregator": "intel",
+    "llm-router": "llm",
     "ai-triage-agent": "triage",
     "console": "console",
 }

@@ -7,7 +7,7 @@ from typing import Any
 import anthropic
 import msgspec
 
-from tocsin.errors import ProviderFailure, TocsinError
+from tocsin.errors import InputError, ProviderFailure
 from tocsin.http import library_client
 from tocsin.llm.provider import (
     DETAIL,
@@ -19,7 +19,7 @@ from tocsin.llm.provider import (
 )
 from tocsin.settings import ModelProvider, Settings
 
-HEADERS = frozenset({"x-api-key", "anthropic-version"})
+HEADERS = frozenset({"authorization", "x-api-key", "anthropic-version"})
 NO_KEY = "none"
 FIRST_TURN = "Answer as the instructions above ask."
 
@@ -60,6 +60,7 @@ class AnthropicChat:
             api_key=key or NO_KEY,
             max_retries=0,
             open_telemetry=False,
+            default_headers={"Authorization": f"Bearer {key or NO_KEY}"},  # not the environment's
             http_client=library_client(
                 settings, seconds=config.timeout, most_bytes=MOST_BYTES, headers=HEADERS
             ),
@@ -121,9 +122,11 @@ class AnthropicChat:
         except anthropic.APITimeoutError:
             raise ProviderFailure(name, "timeout") from None
         except anthropic.APIConnectionError as error:
-            cause = error.__cause__
-            code = "too_large" if isinstance(cause, TocsinError) else "unreachable"
+            cause = error.__cause__  # its words are of the network, never of the request
+            code = "broken" if isinstance(cause, InputError) else "unreachable"
             raise ProviderFailure(name, code, detail=str(cause)[:DETAIL]) from None
+        except InputError as error:  # from our transport: too large, packed, not allowed
+            raise ProviderFailure(name, "broken", detail=str(error)) from None
         except anthropic.APIStatusError as error:
             raise failure_of_status(
                 name,

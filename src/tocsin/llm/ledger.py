@@ -14,7 +14,7 @@ from tocsin.llm.provider import Answer
 from tocsin.ports import Budget, ChatReply, ChatRequest, ModelAccounts, ModelCall
 from tocsin.settings import ModelProvider, Settings
 
-SENT = ("timeout", "broken", "too_large", "abandoned")
+SENT = ("timeout", "broken", "abandoned")
 """Outcomes after which the provider may well bill what it read."""
 
 log = logs.get("llm")

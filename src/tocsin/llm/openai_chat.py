@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import openai
 
-from tocsin.errors import ProviderFailure, TocsinError
+from tocsin.errors import InputError, ProviderFailure
 from tocsin.http import library_client
 from tocsin.llm.provider import (
     DETAIL,
@@ -142,9 +142,11 @@ class OpenAIChat:
         except openai.APITimeoutError:
             raise ProviderFailure(name, "timeout") from None
         except openai.APIConnectionError as error:
-            cause = error.__cause__
-            code = "too_large" if isinstance(cause, TocsinError) else "unreachable"
+            cause = error.__cause__  # its words are of the network, never of the request
+            code = "broken" if isinstance(cause, InputError) else "unreachable"
             raise ProviderFailure(name, code, detail=str(cause)[:DETAIL]) from None
+        except InputError as error:  # from our transport: too large, packed, not allowed
+            raise ProviderFailure(name, "broken", detail=str(error)) from None
         except openai.APIStatusError as error:
             raise failure_of_status(
                 name,

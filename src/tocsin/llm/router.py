@@ -32,6 +32,7 @@ from tocsin.settings import Settings
 ANY = ("", "tocsin", "auto")
 TRIES = 3
 REACH_SECONDS = 3.0
+REACHED_SECONDS = 10.0
 NONE_CONFIGURED = "no language model is configured; docs/models.md says how to add one"
 REFUSALS = {"refused", "form_refused", "filtered", "too_large"}
 WAITING = {"paced", "busy"}
@@ -59,6 +60,9 @@ class Router:
         self.ledger = ledger
         self._cache = cache
         self._settings = settings
+        self._reaching = asyncio.Lock()
+        self._reached: dict[str, ProviderFailure | None] = {}
+        self._reached_until = 0.0
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """See `ports.ChatModel.complete`.
@@ -82,7 +86,18 @@ class Router:
         return reply
 
     async def reach(self) -> dict[str, ProviderFailure | None]:
-        """See which providers answer, all at once; None is well."""
+        """See which providers answer, all at once; None is well.
+
+        What was found is good for a while, so that who asks for our health often does not make us
+        ask for theirs as often.
+        """
+        async with self._reaching:
+            if time.monotonic() >= self._reached_until:
+                self._reached = await self._reach()
+                self._reached_until = time.monotonic() + REACHED_SECONDS
+            return self._reached
+
+    async def _reach(self) -> dict[str, ProviderFailure | None]:
 
         async def one(member: Member) -> ProviderFailure | None:
             try:

@@ -130,7 +130,7 @@ def _open(connection: Connection, scope: str, now: datetime) -> bool:
     row = {"scope": scope, "tokens": 0, "cost_usd": 0.0, "updated_at": now}
     insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(model_budgets)
     statement = insert.values(row).on_conflict_do_nothing(index_elements=["scope"])
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(statement.returning(model_budgets.c.scope)).first() is not None
 
 
 def _add(
