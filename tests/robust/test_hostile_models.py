@@ -181,6 +181,43 @@ def test_a_model_that_emits_other_alerts_ids_touches_only_its_own(tmp_path: Path
             assert row["risk_after"] == row["risk_before"]  # no claim is left that it rests on
 
 
+def test_no_choice_of_excerpts_lays_a_secret_or_a_name_bare(tmp_path: Path) -> None:
+    offsets = iter(range(0, 4000, 7))
+
+    def reads(_: dict[str, object]) -> str:
+        requests = [{"tool": "payload", "offset": next(offsets)} for _ in range(4)]
+        return json.dumps({"assessment": "undetermined", "tool_requests": requests})
+
+    key = "".join(f"MIIEpAIBAAKCAQEAq{n:05d}\n" for n in range(60))
+    attack = {
+        **ATTACKS["beacon"],
+        "user_name": "qmiriam.okafor",
+        "host_name": "qkontor-pc-17",
+        "extra": "x" * 90 + " --password Zq8Korrekt9Pferd7 then qmiriam.okafor on qkontor-pc-17",
+        "key": f"-----BEGIN RSA PRIVATE KEY-----\n{key}-----END RSA PRIVATE KEY-----",
+    }
+    with (
+        hostile_model(reads) as model,
+        serving(
+            tmp_path, **model.settings(narrator_steps="10", narrator_tokens="200000")
+        ) as server,
+    ):
+        send(server, [("excerpts", attack, attack)])
+        opinions(server, 60)
+        read = "".join(m["content"] for m in json.loads(model.sent[-1])["messages"])
+        assert read.count("untrusted_excerpt") >= 20
+        assert "SECRET_" in read
+        for whole in (
+            "Zq8Korrekt9Pferd7",
+            "qmiriam.okafor",
+            "qkontor-pc-17",
+            "MIIEpAIBAAKCAQEAq00031",
+        ):
+            for start in range(len(whole) - 6):
+                part = whole[start : start + 7].encode()
+                assert not any(part in content for content in model.sent), (whole, part)
+
+
 def test_without_a_provider_nothing_is_asked_and_nothing_is_written(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         pairs = send(server, cases())

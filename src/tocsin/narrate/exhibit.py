@@ -71,7 +71,7 @@ def introduce(dossier: Dossier, names: Pseudonyms) -> None:
             names.know("USER", user)
         names.know("DOMAIN", alert.user.domain)
         names.know("ACCOUNT", alert.cloud.account)
-        for email in (alert.user.email, alert.email.sender, *alert.email.recipients):
+        for email in (alert.user.email, alert.email.sender, *alert.email.recipients[:MOST_PARTS]):
             names.know("EMAIL", email)
     for fact in dossier.context:
         introduce_record(fact.data, names)

@@ -1,5 +1,6 @@
 """Look-ups over our own store for a model: read-only, bounded, pseudonymous, written down."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
@@ -22,7 +23,8 @@ from tocsin.ports import EntityKey, Inventory, Lookups, PastAlert
 from tocsin.redaction import Pseudonyms
 
 ROWS = 12
-EXCERPT = 2_000  # characters of the payload
+EXCERPT = 2_000  # characters of the payload at once
+READ = 32_768  # characters of the payload that can be read at all
 LONGEST_TEXT = 240
 
 Answer = tuple[int, Any]
@@ -46,6 +48,7 @@ class Looking:
         self._names = names
         self._lookups = lookups
         self._inventory = inventory
+        self._told: str | None = None
         self._tools: Mapping[LookupTool, Callable[[str, LookupRequest], Awaitable[Answer]]] = {
             LookupTool.SIMILAR_ALERTS: self._similar,
             LookupTool.HOST_ALERTS: self._of_entity,
@@ -162,15 +165,12 @@ class Looking:
         return 0, "the directory has no such record"
 
     async def _payload(self, _: str, request: LookupRequest) -> Answer:
-        payload = self._dossier.payload
-        # A secret or a name that an edge cuts is seen whole from a little further out.
-        start = max(request.offset - EXCERPT, 0)
-        window = payload[start : request.offset + 2 * EXCERPT]
-        self._names.learn([window])
-        part = payload[request.offset : request.offset + EXCERPT]
+        if self._told is None:  # hidden as a whole, so that no choice of edges lays a name bare
+            self._told = await asyncio.to_thread(self._names.hide, self._dossier.payload, READ)
+        part = self._told[request.offset :][:EXCERPT]
         if not part:
-            raise InputError(f"offset: the payload has {len(payload)} characters")
-        return 1, {"characters": len(payload), "untrusted_excerpt": self._names.hide(part)}
+            raise InputError(f"offset: {len(self._told)} characters can be read")
+        return 1, {"characters": len(self._told), "untrusted_excerpt": part}
 
     def _short(self, text: str) -> str:
         return cut(self._names.hide(text), LONGEST_TEXT)

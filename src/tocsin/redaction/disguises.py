@@ -12,7 +12,7 @@ from base64 import b64decode
 from urllib.parse import unquote
 
 ROUNDS = 3
-LONGEST = 8192  # characters of a text that are looked at; the rest is never sent
+LONGEST = 4096  # characters of a text that are looked at; the rest is never sent
 _BASE64 = re.compile(  # not the parts of a JWT, which is a secret as it stands
     r"(?<![A-Za-z0-9+/_.-])[A-Za-z0-9+/_-]{12,16384}={0,2}(?![A-Za-z0-9+/_=-]|\.[A-Za-z0-9_-])"
 )
@@ -26,13 +26,14 @@ _CARETS = re.compile(r"(?<=\w)[\^`](?=\w)")
 _DIGEST_LENGTHS = frozenset({32, 40, 56, 64, 96, 128})
 
 
-def laid_open(text: str) -> str:
-    """The text with everything decoded that decodes into readable text."""
+def laid_open(text: str, longest: int = LONGEST) -> str:
+    """The beginning of a text with everything decoded that decodes into readable text."""
+    text = text[:longest]
     for _ in range(ROUNDS):
         opened = _once(text)
         if opened == text:
             break
-        text = opened[:LONGEST]
+        text = opened[:longest]
     return text
 
 

@@ -26,6 +26,7 @@ PSEUDONYM = re.compile(
 INSIDE = 4  # characters from which a known value is also looked for within words
 CUT = re.compile(re.escape("..."))  # "…" laid open: where a statement leaves a text's end out
 MOST_CUTS = 8
+MOST_LEARNT = 300  # values of texts that are looked for in all others; hostile texts hold many
 LEAST = 2  # characters below which a value names nobody
 
 __all__ = ["PSEUDONYM", "Pseudonyms", "Scope"]
@@ -46,6 +47,7 @@ class Pseudonyms:
         self._counts: dict[str, int] = {}
         self._known: dict[str, str] = {}  # canonical originals to look for → kinds
         self._written: dict[str, None] = {}  # the same, as they may be written
+        self._learnt = 0
         self._pattern: re.Pattern[str] | None = None
 
     @property
@@ -57,7 +59,7 @@ class Pseudonyms:
         """Hide this value wherever it stands, as a name of that kind."""
         if value is None:
             return
-        for form in {value[:LONGEST].strip(), laid_open(value[:LONGEST]).strip()}:
+        for form in {value[:LONGEST].strip(), laid_open(value).strip()}:
             key = _canonical(form)
             if len(form) < LEAST or key in PUBLIC_ACCOUNTS or key in SPOKEN_OF:
                 continue
@@ -88,21 +90,26 @@ class Pseudonyms:
     def learn(self, texts: Iterable[str]) -> None:
         """Find what is worth hiding in these texts, so that it is hidden in all others too."""
         for text in texts:
-            opened = laid_open(text[:LONGEST])
+            opened = laid_open(text)
             for start, end in secrets.spans(opened):
-                self.know(SECRET, opened[start:end])
+                self._learn(SECRET, opened[start:end])
             for span, value in self._found(opened):
-                if span.kind != TEXT:
-                    self.know(span.kind, value)
-                    first = value.split(" ", 1)[0]
-                    if span.kind == "USER" and first != value:
-                        self.know("USER", first)
+                self._learn(span.kind, value)
+                if span.kind == "USER":
+                    self._learn("USER", value.split(" ", 1)[0])
 
-    def hide(self, text: str) -> str:
-        """The text with a pseudonym for everything that is known or told by its shape."""
-        text = laid_open(text[:LONGEST])
+    def _learn(self, kind: str, value: str) -> None:
+        if kind != TEXT and self._learnt < MOST_LEARNT:
+            before = len(self._known)
+            self.know(kind, value)
+            self._learnt += len(self._known) - before
+
+    def hide(self, text: str, longest: int = LONGEST) -> str:
+        """The beginning of a text with pseudonyms for all that is known or told by its shape."""
+        whole = len(text) < longest
+        text = laid_open(text, longest)
         parts, end = [], 0
-        for span, value in self._found(text):
+        for span, value in self._found(text, whole=whole):
             parts += [text[end : span.start], self._name(span.kind, value)]
             end = span.end
         return "".join([*parts, text[end:]])
@@ -131,12 +138,18 @@ class Pseudonyms:
                 self._originals[f"{kind}_{number}"] = value
         return self._names[key]
 
-    def _found(self, text: str) -> Iterator[tuple[Span, str]]:
-        """What to replace, in order, without overlaps; each with its text."""
+    def _found(self, text: str, *, whole: bool = True) -> Iterator[tuple[Span, str]]:
+        """What to replace, in order, without overlaps; each with its text.
+
+        Args:
+            text: laid open.
+            whole: whether it is all of a text, so that no name can begin at its end.
+        """
         spans = [Span(*found, SECRET) for found in secrets.spans(text)]
         spans += [Span(*match.span(), TEXT) for match in PSEUDONYM.finditer(text)]
         spans += shapes(text, self._scope, self._own)
         spans += self._known_in(text)
+        spans += self._cut_in(text, whole)
         widened = sorted(map(partial(_widened, text), spans))
         at = 0
         while at < len(widened):
@@ -166,8 +179,10 @@ class Pseudonyms:
         for match in self._pattern.finditer(text):
             kind = self._known.get(_canonical(match.group()), "NAME")
             yield Span(*match.span(), kind)
+
+    def _cut_in(self, text: str, whole: bool) -> Iterator[Span]:
         ends = [match.start() for match in islice(CUT.finditer(text), MOST_CUTS)]
-        for end in [*ends, *([len(text)] if len(text) == LONGEST else [])]:
+        for end in [*ends, *([] if whole else [len(text)])]:
             yield from self._begun_at(text, end)
 
     def _begun_at(self, text: str, end: int) -> Iterator[Span]:
