@@ -25,7 +25,7 @@ from tocsin.narrate import selection
 from tocsin.ports import OpinionRequest
 from tocsin.settings import ModelProvider, Settings
 from tocsin.store.opinions import Queue
-from tocsin.store.tables import alerts, opinions, triage_results
+from tocsin.store.tables import alerts, dispositions, opinions, triage_results
 
 PROVIDER = ModelProvider(name="m", url="http://127.0.0.1:1/v1", model="m")
 ODD = "{} {0} %s %(x)s\n\0 \udcff '; DROP TABLE opinions -- \x1b[31m"
@@ -270,3 +270,21 @@ async def test_look_ups_find_alerts_indicators_and_decisions(
     indicator = Indicator(type=ObservableType.IP, value="192.0.2.9", source="a feed")
     await store.indicators.upsert([indicator], actor="a test")
     assert [one.source for one in await store.lookups.indicator("192.0.2.9", 5)] == ["a feed"]
+
+
+async def test_what_a_person_has_decided_is_leased_as_such(
+    store: Store, settings: Settings
+) -> None:
+    store.dossiers.queue = wants(100)
+    ids = await work(store, settings, 2)
+    decided = sa.insert(dispositions).values(
+        disposition_id="d-1",
+        alert_id=ids[0],
+        disposition=Disposition.TRUE_POSITIVE.value,
+        reason="seen",
+        actor="a test",
+        decided_at=datetime.now(UTC),
+    )
+    await store.database.write(lambda c: c.execute(decided).rowcount)
+    leased = {one.dossier.alert_id: one.decided for one in await store.opinions.lease(5, 60)}
+    assert leased == {ids[0]: True, ids[1]: False}

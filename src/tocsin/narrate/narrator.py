@@ -98,6 +98,10 @@ class Narrator:
         dossier, verdict = work.dossier, work.dossier.verdict
         if verdict is None or dossier.alert is None:
             return await self._end(work, OpinionStatus.SKIPPED, "the alert has no verdict")
+        if work.decided:
+            return await self._end(
+                work, OpinionStatus.SKIPPED, "not asked: a person has decided it"
+            )
         now = value(dossier, verdict, self._settings)
         if not now.wanted:
             return await self._end(work, OpinionStatus.SKIPPED, now.why)

@@ -18,12 +18,16 @@ class OpinionRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpinionWork:
-    """A second opinion that was leased: the alert with all that was found, and tries before."""
+    """A second opinion that was leased: the alert with all that was found, and tries before.
+
+    `decided`: a person has said by now what the alert is.
+    """
 
     dossier: Dossier
     value: float
     why: str
     attempts: int
+    decided: bool = False
 
 
 class Opinions(Protocol):

@@ -27,7 +27,7 @@ from tocsin.ports import OpinionRequest, OpinionWork
 from tocsin.store import audit, reading, rows, verdicts
 from tocsin.store.bulk import BulkInsert
 from tocsin.store.database import Database
-from tocsin.store.tables import opinions
+from tocsin.store.tables import dispositions, opinions
 from tocsin.store.types import instant_text
 
 FILLED = ("alert", "context", "intel", "verdict")
@@ -270,8 +270,12 @@ def _work(connection: Connection, ids: Sequence[str]) -> list[OpinionWork]:
         opinions.c.alert_id, opinions.c.value, opinions.c.why, opinions.c.attempts
     ).where(opinions.c.alert_id.in_(ids))
     queued = {row.alert_id: row for row in connection.execute(query)}
+    said = sa.select(dispositions.c.alert_id).where(
+        dispositions.c.alert_id.in_(ids), dispositions.c.undone_at.is_(None)
+    )
+    decided = set(connection.execute(said).scalars())
     return [
-        OpinionWork(dossier, one.value, one.why, one.attempts)
+        OpinionWork(dossier, one.value, one.why, one.attempts, dossier.alert_id in decided)
         for dossier in reading.load(connection, ids, FILLED)
         if (one := queued.get(dossier.alert_id)) is not None
     ]
