@@ -18,6 +18,7 @@ from tocsin.closing import Watch
 from tocsin.errors import SettingsError, Unavailable
 from tocsin.ingest import Gate
 from tocsin.llm import Router, build
+from tocsin.narrate import Narrator, selection
 from tocsin.pipeline import FIRST, STEPS, chain
 from tocsin.ports import Bus, Resources, Step
 from tocsin.runner import Sweeper, Worker, ring
@@ -36,9 +37,11 @@ from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
 from tocsin.store.leases import LeaseStore
+from tocsin.store.lookups import LookupStore
 from tocsin.store.model_replies import ModelReplyStore
 from tocsin.store.model_usage import ModelUsageStore
 from tocsin.store.models import ModelStore
+from tocsin.store.opinions import OpinionStore, Queue
 from tocsin.store.quality import TABLES
 from tocsin.store.queries import QueryStore
 from tocsin.store.retention import RetentionStore
@@ -70,6 +73,8 @@ class Store:
     closing: ClosingStore
     model_usage: ModelUsageStore
     model_replies: ModelReplyStore
+    opinions: OpinionStore
+    lookups: LookupStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         await migrate.upgrade(database)
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         dossiers = DossierStore(database, owner=owner, first_step=FIRST.name)
+        if settings.narrates:
+            dossiers.queue = Queue(selection(settings), settings.narrator_daily)
         yield Store(
             database=database,
             dossiers=dossiers,
@@ -148,6 +155,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             closing=ClosingStore(database),
             model_usage=ModelUsageStore(database),
             model_replies=ModelReplyStore(database),
+            opinions=OpinionStore(database, owner=owner),
+            lookups=LookupStore(database),
         )
     finally:
         await database.close()
@@ -182,7 +191,9 @@ async def running(
     async with open_store(settings) as store:
         if alone:
             await store.dossiers.release(everyone=True)
-        router = open_models(settings, store) if models else None
+            await store.opinions.release(everyone=True)
+        narrates = settings.narrates and any(step.fills == "verdict" for step in chained)
+        router = open_models(settings, store) if models or narrates else None
         gate = Gate(store.dossiers, partial(ring, bus, FIRST.takes), settings) if ingest else None
         async with asyncio.TaskGroup() as group:
             tasks = Tasks([], [], [])
@@ -200,6 +211,9 @@ async def running(
                 if any(step.fills == "verdict" for step in chained):
                     watch = Watch(store.closing, settings.autoclose_check)
                     tasks.sweepers.append(group.create_task(watch.run()))
+                if narrates and router is not None:
+                    narrator = _narrator(router, settings, store)
+                    tasks.sweepers.append(group.create_task(narrator.run()))
             log.info("system.started", steps=[step.name for step in chained], ingest=ingest)
             system = System(settings, store, bus, gate, chained, tasks, router)
             try:
@@ -207,6 +221,7 @@ async def running(
             finally:
                 await system.drain()
         await store.dossiers.release()
+        await store.opinions.release()
         await bus.close()
         if router is not None:
             await router.close()
@@ -221,6 +236,10 @@ def open_models(settings: Settings, store: Store) -> Router:
         SettingsError: a provider's settings cannot work.
     """
     return build(settings, store.model_usage, store.model_replies)
+
+
+def _narrator(router: Router, settings: Settings, store: Store) -> Narrator:
+    return Narrator(router, store.opinions, store.lookups, store.inventory, settings)
 
 
 @asynccontextmanager

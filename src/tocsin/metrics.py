@@ -229,6 +229,19 @@ MODEL_BUDGET_LEFT = Gauge(
     ["unit"],
     registry=registry,
 )
+OPINIONS = Counter(
+    "tocsin_opinions_total",
+    "Second opinions of language models that this process worked on, by what became of them: done, "
+    "failed, skipped, budget, pending (to be tried again).",
+    ["status"],
+    registry=registry,
+)
+OPINION_SECONDS = Histogram(
+    "tocsin_opinion_seconds",
+    "Time of one second opinion, all rounds together, in seconds.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+    registry=registry,
+)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MODEL_ANSWERED, MODEL_CACHED = "answered", "cached"

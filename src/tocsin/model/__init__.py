@@ -53,6 +53,16 @@ from tocsin.model.context import (
 from tocsin.model.dossier import Dossier
 from tocsin.model.intelligence import Indicator, Sighting
 from tocsin.model.learned import Calibration, Curve, Decided, Example, Learned, ModelMetrics
+from tocsin.model.opinion import (
+    Change,
+    CheckedClaim,
+    Claim,
+    LedgerStep,
+    Lookup,
+    LookupRequest,
+    ModelReply,
+    Opinion,
+)
 from tocsin.model.record import Address, Port, Record, Score, Share
 from tocsin.model.verdict import Action, Evidence, Verdict, risk_level
 from tocsin.model.words import (
@@ -66,11 +76,13 @@ from tocsin.model.words import (
     GapReason,
     IncidentStatus,
     KeyScope,
+    LookupTool,
     MappingMethod,
     ModelStatus,
     NetworkDirection,
     ObservableRole,
     ObservableType,
+    OpinionStatus,
     ProviderKind,
     RemediationStatus,
     RiskLevel,
@@ -91,6 +103,9 @@ __all__ = [
     "AssetContext",
     "AssetRecord",
     "Calibration",
+    "Change",
+    "CheckedClaim",
+    "Claim",
     "ClassBound",
     "Closing",
     "ClosingAction",
@@ -122,9 +137,14 @@ __all__ = [
     "Indicator",
     "KeyScope",
     "Learned",
+    "LedgerStep",
+    "Lookup",
+    "LookupRequest",
+    "LookupTool",
     "Mapping",
     "MappingMethod",
     "ModelMetrics",
+    "ModelReply",
     "ModelStatus",
     "Network",
     "NetworkContext",
@@ -132,6 +152,8 @@ __all__ = [
     "Observable",
     "ObservableRole",
     "ObservableType",
+    "Opinion",
+    "OpinionStatus",
     "ParentProcess",
     "PolicyState",
     "Port",

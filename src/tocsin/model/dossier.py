@@ -6,6 +6,7 @@ from tocsin.model.alert import Alert
 from tocsin.model.closing import Closing
 from tocsin.model.context import Fact, Gap
 from tocsin.model.intelligence import Sighting
+from tocsin.model.opinion import Opinion
 from tocsin.model.record import Record
 from tocsin.model.verdict import Verdict
 
@@ -14,7 +15,7 @@ class Dossier(Record, frozen=True, kw_only=True):
     """An alert and everything the steps have found out so far; each step fills one field.
 
     `payload` is the alert as sent (JSON or one line of text); `source` is the name that the
-    sender gave, or the one that was detected.
+    sender gave, or the one that was detected. `opinion` is a model's, for readers; no step sees it.
     """
 
     alert_id: str
@@ -27,3 +28,4 @@ class Dossier(Record, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     gaps: tuple[Gap, ...] = ()
     closing: Closing | None = None  # None: no policy looks at alerts of this class
+    opinion: Opinion | None = None

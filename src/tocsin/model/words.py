@@ -201,3 +201,26 @@ class ClosingAction(StrEnum):
     SAMPLED = "sampled"  # drawn at random for people to judge, closed in no case
     WOULD_CLOSE = "would_close"
     CLOSED = "closed"
+
+
+class OpinionStatus(StrEnum):
+    """What became of a model's second opinion on an alert."""
+
+    PENDING = "pending"  # wanted, and waiting for its turn
+    DONE = "done"
+    FAILED = "failed"  # the model was away or talked nonsense; the verdict is as it was
+    SKIPPED = "skipped"  # it could change nothing any more
+    BUDGET = "budget"  # wanted, but the day's budget was spent
+
+
+class LookupTool(StrEnum):
+    """What a model may ask of our own store; all of them only read."""
+
+    SIMILAR_ALERTS = "similar_alerts"  # of the same rule, and how people decided
+    HOST_ALERTS = "host_alerts"
+    USER_ALERTS = "user_alerts"
+    ADDRESS_ALERTS = "address_alerts"
+    INDICATOR = "indicator"
+    ASSET = "asset"
+    USER = "user"
+    PAYLOAD = "payload"  # the alert as it was sent

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from tocsin.model import AlertStatus, Dossier
 from tocsin.ports import Accepted, NewAlert
-from tocsin.store import audit, closures, history, reading, rows, statements
+from tocsin.store import audit, closures, history, opinions, reading, rows, statements
 from tocsin.store.bulk import Row, mark_of, marks
 from tocsin.store.database import Database
 from tocsin.store.tables import alert_context, alert_keys, alert_work, alerts, triage_results
@@ -47,6 +47,7 @@ class DossierStore:
         self._database = database
         self._owner = owner
         self._first_step = first_step
+        self.queue = opinions.NOBODY  # `app.py` says on which verdicts second opinions are wanted
         self._writer = f"w{sum(owner.encode()) % WRITERS:02d}"
         self._stamp = stamp_of("sqlite" if database.sqlite else "postgresql")
 
@@ -133,8 +134,7 @@ class DossierStore:
         """
 
         def change(connection: Connection) -> set[str]:
-            mark = mark_of(connection)
-            now = time.time()
+            mark, now = mark_of(connection), time.time()
             free = (
                 f"alert_id IN {marks(len(ids), mark)} AND step = {mark} "
                 f"AND parked_at IS NULL AND lease_until <= {mark} AND not_before <= {mark}"
@@ -206,6 +206,7 @@ class DossierStore:
         if "verdict" in filled:
             now = self._stamp(datetime.now(UTC))
             statements.insert_triage(connection, [rows.triage_row(d, now) for d in mine])
+            self.queue.request(connection, mine)
         # Rows that other workers write too come last, in the order of their keys: locks are held
         # for as short as can be, and two workers take them in the same order.
         if "intel" in filled:
@@ -371,6 +372,7 @@ class DossierStore:
             for table in (alert_context, triage_results):
                 connection.execute(sa.delete(table).where(table.c.alert_id.in_(free)))
             closures.forget(connection, free)
+            opinions.forget(connection, free)
             gone = connection.execute(sa.delete(alerts).where(alerts.c.alert_id.in_(free)))
             audit.record(connection, audit.batch("retention", "alerts.forgotten", free))
             return gone.rowcount

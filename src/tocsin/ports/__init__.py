@@ -26,6 +26,7 @@ from tocsin.model import (
     Sample,
     UserRecord,
 )
+from tocsin.ports.opinions import Lookups, OpinionRequest, Opinions, OpinionWork, PastAlert
 from tocsin.settings import Settings
 from tocsin.traces import NONE, Traces
 
@@ -537,11 +538,16 @@ __all__ = [
     "Intake",
     "Inventory",
     "Learner",
+    "Lookups",
     "ModelAccounts",
     "ModelCall",
     "Models",
     "NewAlert",
     "ObservableType",
+    "OpinionRequest",
+    "OpinionWork",
+    "Opinions",
+    "PastAlert",
     "ReplyCache",
     "Resources",
     "Step",
