@@ -24,6 +24,7 @@ from tocsin.store import migrate
 from tocsin.store.accounts import AccountStore
 from tocsin.store.balance import BalanceStore
 from tocsin.store.database import Database
+from tocsin.store.detections import DetectionStore
 from tocsin.store.dossiers import DossierStore
 from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
@@ -47,6 +48,7 @@ class Store:
     inventory: InventoryStore
     history: HistoryStore
     indicators: IndicatorStore
+    detections: DetectionStore
     queries: QueryStore
     accounts: AccountStore
     retention: RetentionStore
@@ -115,6 +117,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             inventory=InventoryStore(database),
             history=HistoryStore(database),
             indicators=IndicatorStore(database),
+            detections=DetectionStore(database),
             queries=QueryStore(database),
             accounts=AccountStore(database),
             retention=RetentionStore(database, dossiers),
@@ -193,7 +196,7 @@ async def open_broker(settings: Settings) -> AsyncIterator[RabbitBus]:
 
 
 def _resources(settings: Settings, store: Store) -> Resources:
-    return Resources(settings, store.inventory, store.history, store.indicators)
+    return Resources(settings, store.inventory, store.history, store.indicators, store.detections)
 
 
 def _settle_garbage() -> None:

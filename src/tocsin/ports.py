@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from tocsin.model import (
     AssetRecord,
+    Detection,
     Dossier,
     Indicator,
     ObservableType,
@@ -106,14 +107,27 @@ class IndicatorSource(Protocol):
         ...
 
 
+class DetectionSource(Protocol):
+    """The local catalogues of detections, read in bulk into memory."""
+
+    async def version(self) -> int:
+        """A number that changes whenever the stored detections change; cheap to ask."""
+        ...
+
+    def scan(self) -> AsyncIterator[Sequence[Detection]]:
+        """All detections, in chunks."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What `app.py` hands to every step."""
+    """What `app.py` hands to every step; `detections` is None where nobody keeps catalogues."""
 
     settings: Settings
     inventory: Inventory
     history: History
     indicators: IndicatorSource
+    detections: DetectionSource | None = None
 
 
 # --- the bus --------------------------------------------------------------------------------
@@ -226,6 +240,7 @@ __all__ = [
     "Accepted",
     "Bus",
     "Delivery",
+    "DetectionSource",
     "EntityKey",
     "History",
     "IndicatorSource",

@@ -14,6 +14,7 @@ from tocsin import __version__, logs
 from tocsin.cli import (
     audit,
     databases,
+    detections,
     explain,
     keys,
     normalize,
@@ -51,6 +52,7 @@ app.command("doctor")(databases.doctor)
 app.add_typer(assets_app, name="assets")
 app.add_typer(users_app, name="users")
 app.add_typer(intel_app, name="intel")
+app.add_typer(detections.app, name="detections")
 app.add_typer(keys.app, name="key")
 app.add_typer(databases.app, name="db")
 app.add_typer(audit.app, name="audit")

@@ -37,6 +37,7 @@ from tocsin.model.context import (
     UserContext,
     UserRecord,
 )
+from tocsin.model.detection import Detection
 from tocsin.model.dossier import Dossier
 from tocsin.model.intelligence import Indicator, Sighting
 from tocsin.model.record import Address, Port, Record, Score, Share
@@ -45,6 +46,8 @@ from tocsin.model.words import (
     AlertStatus,
     ContextType,
     Criticality,
+    DetectionKind,
+    DetectionStatus,
     Disposition,
     EvidenceDirection,
     GapReason,
@@ -72,6 +75,9 @@ __all__ = [
     "Cloud",
     "ContextType",
     "Criticality",
+    "Detection",
+    "DetectionKind",
+    "DetectionStatus",
     "Disposition",
     "Dns",
     "Dossier",

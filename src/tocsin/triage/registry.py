@@ -4,7 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from tocsin.model import Evidence
-from tocsin.triage import commands, content, entities, events, intelligence, prior, traffic
+from tocsin.triage import (
+    commands,
+    content,
+    detections,
+    entities,
+    events,
+    intelligence,
+    prior,
+    traffic,
+)
 from tocsin.triage.case import Case
 
 Extractor: TypeAlias = Callable[[Case], Sequence[Evidence]]
@@ -24,6 +33,7 @@ EXTRACTORS: tuple[Extractor, ...] = (
     commands.parentage,
     content.files,
     content.web,
+    detections.known,
     # What the payload of alerts of no declared source shows.
     events.observed,
 )

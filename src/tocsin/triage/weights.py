@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tocsin.errors import SettingsError
-from tocsin.model import Severity, ThreatLevel
+from tocsin.model import DetectionKind, DetectionStatus, Severity, ThreatLevel
 
 T = TypeVar("T")
 
@@ -65,6 +65,7 @@ class Weights(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True)
     authorised: dict[str, AuthorisedWeight]
     claim: dict[str, Weight]
     observed: dict[str, Weight]
+    detection: dict[str, Weight]
     impact: dict[str, Weight]
     confidence: dict[str, Weight]
     threshold: dict[str, Weight]
@@ -125,6 +126,12 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "web": frozenset({"exploit_text", "command_text", "tool_agent", "program_download"}),
     # What alerts of no declared source show.
     "claim": frozenset({"in_values", "in_names", "beside_event"}),
+    "detection": frozenset(
+        {"risk_score", "mistakes_known", "mistakes_unlikely"}
+        | {"level_" + level for level in Severity}
+        | {"kind_" + kind for kind in DetectionKind if kind is not DetectionKind.RULE}
+        | {"status_" + status for status in DetectionStatus}
+    ),
     "observed": frozenset(
         [
             "failed",
