@@ -10,8 +10,10 @@ suspicion, never lower it.
 
 import json
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -24,6 +26,7 @@ MOST_EMBEDDED = 12
 MOST_LEAVES = 1500
 DEEPEST = 24
 LONGEST_NAME = 128
+MOST_MEMBERS = 16_384  # names that are kept as they were read
 
 RULE_MEMBERS = roles.words("payload", "rule_members")
 RULE_ALONE = roles.words("payload", "rule_alone")
@@ -37,6 +40,8 @@ WITH_PREFIX = frozenset({"severity", "logtype", "runbook"})  # stand bare even t
 AUTHORED = frozenset(name for name in PREFIXED if not name.startswith("alert"))
 WRAPPERS = roles.words("payload", "wrappers")
 OF_ACTOR = roles.words("payload", "of_actor")
+_PLACES = dict(roles.BY_MEMBER)
+_RANK = itemgetter(0, 1)
 _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -78,6 +83,11 @@ class _Branch(NamedTuple):
     outside: bool
 
 
+# Made by the dozen for each alert, so past the constructors written in Python.
+_leaf: Any = tuple.__new__
+_branch: Any = tuple.__new__
+
+
 class Payload:
     """The leaves of one alert as sent, nearer ones first.
 
@@ -85,17 +95,22 @@ class Payload:
         event, rule: the leaves of each part.
         authored: the rule's part stands under members that the rule's author alone writes.
         cut: there was more than is read.
-        words: what the event speaks of, kept for those who ask again.
+        ending: how it failed and how it succeeded, once asked for.
+        subject, wanted, spoken: the leaf of the rule's title, what that speaks of, and what all of
+            the rule's text speaks of, once asked for.
     """
 
-    __slots__ = ("_named", "authored", "cut", "event", "rule", "words")
+    __slots__ = ("_roles", "authored", "cut", "ending", "event", "rule", "spoken", "subject", "wanted")
 
     def __init__(self, text: str) -> None:
         self.event: list[Leaf] = []
         self.rule: list[Leaf] = []
         self.authored = False
-        self.words: frozenset[str] | None = None
-        self._named: dict[str, list[Leaf]] | None = None
+        self.subject: Leaf | None = None
+        self.ending: tuple[Leaf | None, Leaf | None] | None = None
+        self.spoken: frozenset[str] | None = None
+        self.wanted: frozenset[str] | None = None
+        self._roles: dict[str, list[Leaf]] | None = None
         self.cut = len(text) > LONGEST_TEXT
         document = decoded(text)
         start: Path = ()
@@ -171,20 +186,28 @@ class Payload:
         value, path, name, by_actor, of_rule, _ = branch
         (self.rule if of_rule else self.event).append(Leaf(path, name, parent, value, by_actor))
 
-    def all(self, *names: str) -> list[Leaf]:
-        """The event's leaves under any of these names, each `name` or `parent.name`."""
-        named = self._named
-        if named is None:
-            named = self._named = {}
-            for leaf in self.event:
-                named.setdefault(leaf.name, []).append(leaf)
-        found: list[Leaf] = []
-        for name in names:
-            parent, dot, last = name.rpartition(".")
-            leaves = named.get(last)
-            if leaves is not None:
-                found += [leaf for leaf in leaves if leaf.parent == parent] if dot else leaves
-        return found
+    def playing(self, role: str) -> Sequence[Leaf]:
+        """The event's leaves in one role of `roles.toml`, the best named first."""
+        roles_played = self._roles
+        if roles_played is None:
+            roles_played = self._roles = self._cast()
+        return roles_played.get(role, ())
+
+    def _cast(self) -> dict[str, list[Leaf]]:
+        ranked: dict[str, list[tuple[int, int, Leaf]]] = {}
+        places = _PLACES
+        for order, leaf in enumerate(self.event):
+            parts = places.get(leaf[1])
+            if parts is not None:
+                for role, parent, rank in parts:
+                    if not parent or parent == leaf[2]:
+                        ranked.setdefault(role, []).append((rank, order, leaf))
+        cast: dict[str, list[Leaf]] = {}
+        for role, found in ranked.items():
+            if len(found) > 1:
+                found.sort(key=_RANK)
+            cast[role] = [leaf for _, _, leaf in found]
+        return cast
 
 
 def decoded(text: str) -> Any:
@@ -220,14 +243,18 @@ def _plain(name: str) -> str:
 
 def _member(key: str) -> tuple[str, str, bool]:
     """A member's plain name, the one above where the key is a path, and whether actors write it."""
-    return _kept_member(key if len(key) <= LONGEST_NAME else key[:LONGEST_NAME])
+    found = _MEMBERS.get(key)
+    if found is None:
+        short = key if len(key) <= LONGEST_NAME else key[:LONGEST_NAME]
+        parts = [plain(part) for part in short.replace("/", ".").split(".")]
+        above = parts[-2] if len(parts) > 1 else ""
+        found = (parts[-1], above, not OF_ACTOR.isdisjoint(parts))
+        if len(_MEMBERS) < MOST_MEMBERS:
+            _MEMBERS[short] = found
+    return found
 
 
-@lru_cache(maxsize=16_384)
-def _kept_member(key: str) -> tuple[str, str, bool]:
-    parts = [plain(part) for part in key.replace("/", ".").split(".")]
-    above = parts[-2] if len(parts) > 1 else ""
-    return parts[-1], above, not OF_ACTOR.isdisjoint(parts)
+_MEMBERS: dict[str, tuple[str, str, bool]] = {}
 
 
 def _rules_members(document: dict[str, Any]) -> frozenset[str] | set[str]:
