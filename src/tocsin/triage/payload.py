@@ -100,7 +100,17 @@ class Payload:
             the rule's text speaks of, once asked for.
     """
 
-    __slots__ = ("_roles", "authored", "cut", "ending", "event", "rule", "spoken", "subject", "wanted")
+    __slots__ = (
+        "_roles",
+        "authored",
+        "cut",
+        "ending",
+        "event",
+        "rule",
+        "spoken",
+        "subject",
+        "wanted",
+    )
 
     def __init__(self, text: str) -> None:
         self.event: list[Leaf] = []
