@@ -5,12 +5,14 @@ from typing import TypeAlias
 
 from tocsin.model import Evidence
 from tocsin.triage import (
+    channels,
     commands,
     content,
     detections,
     entities,
     events,
     intelligence,
+    lookalikes,
     prior,
     traffic,
 )
@@ -36,4 +38,8 @@ EXTRACTORS: tuple[Extractor, ...] = (
     detections.known,
     # What the payload of alerts of no declared source shows.
     events.observed,
+    channels.channel,
+    lookalikes.named,
+    lookalikes.automation,
+    lookalikes.window,
 )

@@ -14,6 +14,7 @@ MEMBERS = (
     *("identity.proven_actors", "identity.sources", "identity.invokers", "identity.factors"),
     *("identity.hidden", "identity.risks", "identity.deviations", "identity.behaviours"),
     *("changes.actions", "changes.verbs", "changes.read_only", "changes.counts", "changes.bytes"),
+    *("channel.regularity", "channel.durations"),
 )
 
 

@@ -66,6 +66,8 @@ class Weights(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True)
     claim: dict[str, Weight]
     observed: dict[str, Weight]
     detection: dict[str, Weight]
+    channel: dict[str, Weight]
+    lookalike: dict[str, Weight]
     impact: dict[str, Weight]
     confidence: dict[str, Weight]
     threshold: dict[str, Weight]
@@ -126,6 +128,8 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "web": frozenset({"exploit_text", "command_text", "tool_agent", "program_download"}),
     # What alerts of no declared source show.
     "claim": frozenset({"in_values", "in_names", "beside_event"}),
+    "channel": frozenset({"odd_port", "upload", "regular", "long"}),
+    "lookalike": frozenset({"automation", "window"}),
     "detection": frozenset(
         {"risk_score", "mistakes_known", "mistakes_unlikely"}
         | {"level_" + level for level in Severity}
@@ -209,8 +213,17 @@ REQUIRED: Mapping[str, frozenset[str]] = {
 }
 # What attackers can write may only raise, so weights of such sections cannot be negative; and
 # what lowers on the inventory's word cannot be positive.
-ONLY_RAISING = ("intel.level", "intel.factor", "command", "file", "web", "rarity", "user")
-ONLY_LOWERING = ("authorised",)
+ONLY_RAISING = (
+    "intel.level",
+    "intel.factor",
+    "command",
+    "file",
+    "web",
+    "rarity",
+    "user",
+    "channel",
+)
+ONLY_LOWERING = ("authorised", "lookalike")
 SHARES = ("impact",)
 
 
