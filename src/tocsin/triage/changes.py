@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tocsin.model import Evidence
 from tocsin.triage import roles
 from tocsin.triage.case import Case
-from tocsin.triage.claims import VOCABULARY, rule_speaks_of
+from tocsin.triage.claims import VOCABULARY, rule_speaks_of, wanted_words
 from tocsin.triage.outcome import endings, shown
 from tocsin.triage.payload import Leaf, Payload
 
@@ -22,6 +22,9 @@ READS = roles.words("changes", "reading")
 LOOKED_AT = ("=read", "=export", "=logon", "=secret", "discover", "recon", "enumer")
 PROTECTION = roles.words("changes", "protection")
 REMOVING = frozenset({"=delete", "=disable"})
+DEEDS = frozenset(
+    {"=create", "=delete", "=change", "=disable", "=enable", "=read", "=export", "=logon", "=share"}
+)
 MAKING = frozenset({"=create", "=change", "=enable"})
 
 
@@ -198,3 +201,35 @@ def _reads(verb: str) -> bool:
     words = _CAMEL.findall(verb.rpartition(".")[2])
     first, last = (words[0].lower(), words[-1].lower()) if words else ("", "")
     return first in READS or last == "read"
+
+
+def contrary(case: Case) -> Sequence[Evidence]:
+    """The provider names another kind of action than the rule's author does.
+
+    Only words of the rule that no event can have put there count.
+    """
+    payload = case.payload
+    if not payload.brings_event:
+        return ()
+    wanted_words(payload)
+    looked_for = DEEDS.intersection(payload.fixed or ())
+    if not looked_for:
+        return ()
+    for leaf in payload.playing("changes.verbs"):
+        if leaf.by_actor or not isinstance(leaf.value, str):
+            continue
+        done = DEEDS & VOCABULARY.of(leaf.value)
+        if not done:
+            continue
+        if not done.isdisjoint(looked_for):
+            return ()
+        statement = (
+            "What was done ("
+            + shown(leaf)
+            + ") is not to "
+            + " or ".join(sorted(word[1:] for word in looked_for))
+            + ", which the rule looks for."
+        )
+        weight = case.weights.observed["contrary"].weight
+        return (case.on_payload("deed.contrary", statement, leaf, weight, tainted=False),)
+    return ()

@@ -32,7 +32,7 @@ NO_WORDS: frozenset[str] = frozenset()
 def claimed(case: Case) -> Sequence[Evidence]:
     """How much of what the rule's title speaks of stands in the event. It can only raise."""
     payload = case.payload
-    if not payload.rule or not payload.event:
+    if not payload.brings_event:
         return ()
     wanted = wanted_words(payload)
     title = payload.subject
@@ -43,12 +43,7 @@ def claimed(case: Case) -> Sequence[Evidence]:
     in_names = named_in_names(payload, missing) if missing else missing
     if not in_values and not in_names:
         return ()
-    weights = case.weights.claim
-    amount = (
-        len(in_values) * weights["in_values"].weight + len(in_names) * weights["in_names"].weight
-    )
-    # A title that values of the event flow into grows with them, so that its length says nothing.
-    weight = amount / len(wanted) if payload.authored else _saturated(amount, weights)
+    weight = _weight(case.weights.claim, payload.fixed or NO_WORDS, in_values, in_names)
     named = sorted(word.strip("=") for word in in_values | in_names)
     return (
         case.on_payload(
@@ -62,11 +57,22 @@ def claimed(case: Case) -> Sequence[Evidence]:
     )
 
 
-def _saturated(amount: float, weights: Mapping[str, Weight]) -> float:
-    """The weight of words found in a title of unknown length: each further one counts less."""
-    most = weights["in_values"].weight
-    left: float = FURTHER ** (amount / most)
-    return most * (1 - left)
+def _weight(
+    weights: Mapping[str, Weight],
+    fixed: frozenset[str],
+    in_values: frozenset[str],
+    in_names: frozenset[str],
+) -> float:
+    """The share of the fixed words that is shown; of other words the number.
+
+    A title that values of the event flow into grows with them, so its length says nothing, and each
+    further word of it counts less.
+    """
+    value, name = weights["in_values"].weight, weights["in_names"].weight
+    share = (len(fixed & in_values) * value + len(fixed & in_names) * name) / (len(fixed) or 1)
+    loose = len(in_values - fixed) * value + len(in_names - fixed) * name
+    left: float = FURTHER ** (loose / value)
+    return share + (value - share) * (1 - left) if loose else share
 
 
 def rule_speaks_of(payload: Payload, *words: str) -> bool:
@@ -111,9 +117,13 @@ def wanted_words(payload: Payload) -> frozenset[str]:
         elif name in LOG_TYPES:
             log_type = value
     payload.subject = title
-    payload.wanted = _wanted(
-        title.value[:LONGEST] if title else "", identifier[:LONGEST], log_type[:LONGEST]
-    )
+    text = title.value[:LONGEST] if title else ""
+    identifier, log_type = identifier[:LONGEST], log_type[:LONGEST]
+    payload.wanted = _wanted(text, identifier, log_type)
+    fixed = payload.wanted
+    if title is not None and not payload.by_author(title):
+        fixed = _wanted("", identifier, log_type)
+    payload.fixed = fixed
     return payload.wanted
 
 

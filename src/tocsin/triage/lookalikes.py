@@ -82,11 +82,12 @@ def automation(case: Case) -> Sequence[Evidence]:
 
 
 def _proven(case: Case) -> Leaf | None:
-    """The leaf in which the provider names the alert's account as the one that succeeded."""
-    if endings(case.payload)[0] is not None:
+    """The leaf in which the provider names the directory's account as the one that succeeded."""
+    record = case.user
+    if record is None or endings(case.payload)[0] is not None:
         return None
-    user = case.alert.user
-    known = {value.lower() for value in (user.name, user.email, user.id) if value}
+    names = (record.user_name, record.email, record.user_id)
+    known = {name.lower() for name in names if name}
     for leaf in case.payload.playing("identity.actors"):
         if not leaf.by_actor and leaf.text in known:
             return leaf

@@ -36,8 +36,12 @@ PREFIXED = frozenset(
     for word in roles.names("payload", "rule_words")
 )
 WITH_PREFIX = frozenset({"severity", "logtype", "runbook"})  # stand bare even then
-# Prefixed names that a rule's author alone writes; titles of alerts may hold values of the event.
-AUTHORED = frozenset(name for name in PREFIXED if not name.startswith("alert"))
+# What a rule's author alone writes, beside the members of a rule's own object: values of the event
+# may flow into titles and names that stand beside the event.
+AUTHORED = frozenset(
+    name for name in PREFIXED if name.endswith("id") and not name.startswith("alert")
+)
+_OF_AUTHOR = RULE_MEMBERS | AUTHORED
 WRAPPERS = roles.words("payload", "wrappers")
 OF_ACTOR = roles.words("payload", "of_actor")
 _PLACES = dict(roles.BY_MEMBER)
@@ -93,19 +97,26 @@ class Payload:
 
     Attributes:
         event, rule: the leaves of each part.
-        authored: the rule's part stands under members that the rule's author alone writes.
+        brings_event: a rule and the event it fired on stand apart, so that one can be held to the
+            other.
+        authored: the rule's part, or some of it, stands where only the rule's author writes.
+        beside: the rule's members stand beside the event's, with a prefix.
         cut: there was more than is read.
         ending: how it failed and how it succeeded, once asked for.
-        subject, wanted, spoken: the leaf of the rule's title, what that speaks of, and what all of
-            the rule's text speaks of, once asked for.
+        subject, wanted, fixed, spoken: the leaf of the rule's title, what title and id speak of,
+            what of it no event can have put there, and what all of the rule's text speaks of, once
+            asked for.
     """
 
     __slots__ = (
         "_roles",
         "authored",
+        "beside",
+        "brings_event",
         "cut",
         "ending",
         "event",
+        "fixed",
         "rule",
         "spoken",
         "subject",
@@ -115,10 +126,11 @@ class Payload:
     def __init__(self, text: str) -> None:
         self.event: list[Leaf] = []
         self.rule: list[Leaf] = []
-        self.authored = False
+        self.authored = self.beside = self.brings_event = False
         self.subject: Leaf | None = None
         self.ending: tuple[Leaf | None, Leaf | None] | None = None
         self.spoken: frozenset[str] | None = None
+        self.fixed: frozenset[str] | None = None
         self.wanted: frozenset[str] | None = None
         self._roles: dict[str, list[Leaf]] | None = None
         self.cut = len(text) > LONGEST_TEXT
@@ -128,11 +140,18 @@ class Payload:
             place = next((n for n, item in enumerate(document) if isinstance(item, dict)), 0)
             document, start = document[place] if document else None, (place,)
         if isinstance(document, dict):
-            self._read_top(document, start)
+            nested = self._read_top(document, start)
+            self.brings_event = bool(self.rule and self.event) and (
+                nested
+                or not RULE_MEMBERS.isdisjoint(map(plain, document))
+                or (self.beside and bool(self.playing("changes.actions")))
+            )
 
-    def _read_top(self, document: dict[str, Any], start: Path) -> None:
+    def _read_top(self, document: dict[str, Any], start: Path) -> bool:
+        """Read everything; says whether an event stands in a member of its own."""
         ruled = _rules_members(document)
-        self.authored = not ruled.isdisjoint(RULE_MEMBERS | AUTHORED)
+        self.authored = not ruled.isdisjoint(_OF_AUTHOR)
+        self.beside = not ruled.isdisjoint(PREFIXED)
         waiting: list[_Branch] = []
         if len(document) > MOST_LEAVES:
             self.cut = True
@@ -141,11 +160,12 @@ class Payload:
             of_rule = plain(key) in ruled
             branch = _Branch(value, (*start, key), name, tainted, of_rule, name in WRAPPERS)
             self._take(branch, parent, waiting)
+        nested = any(branch.outside for branch in waiting)
         embedded = MOST_EMBEDDED
         for found in waiting:  # grows while it is read
             if len(self.event) + len(self.rule) >= MOST_LEAVES or len(found.path) > DEEPEST:
                 self.cut = True
-                return
+                break
             branch, node = found, found.node
             if type(node) is str:
                 inner = decoded(node) if embedded > 0 and len(node) <= LONGEST_EMBEDDED else None
@@ -156,6 +176,7 @@ class Payload:
                 # What a text of the event holds was written by whoever wrote that text.
                 branch = branch._replace(node=inner, by_actor=branch.by_actor or not branch.outside)
             self._read(branch, waiting)
+        return nested
 
     def _read(self, branch: _Branch, waiting: list[_Branch]) -> None:
         node, path, parent, by_actor, of_rule, outside = branch
@@ -195,6 +216,11 @@ class Payload:
     def _leaf(self, branch: _Branch, parent: str) -> None:
         value, path, name, by_actor, of_rule, _ = branch
         (self.rule if of_rule else self.event).append(Leaf(path, name, parent, value, by_actor))
+
+    def by_author(self, leaf: Leaf) -> bool:
+        """Whether a leaf of the rule's part stands where no value of an event flows in."""
+        top = next((part for part in leaf.path if type(part) is str), "")
+        return plain(top) in _OF_AUTHOR
 
     def playing(self, role: str) -> Sequence[Leaf]:
         """The event's leaves in one role of `roles.toml`, the best named first."""

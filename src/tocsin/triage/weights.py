@@ -127,7 +127,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "file": frozenset({"double_extension", "temporary_program", "script"}),
     "web": frozenset({"exploit_text", "command_text", "tool_agent", "program_download"}),
     # What alerts of no declared source show.
-    "claim": frozenset({"in_values", "in_names", "beside_event"}),
+    "claim": frozenset({"in_values", "in_names", "nothing_shown", "beside_event"}),
     "channel": frozenset({"odd_port", "upload", "regular", "long"}),
     "lookalike": frozenset({"automation", "window"}),
     "detection": frozenset(
@@ -142,6 +142,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
             "failed_try",
             "failed_as_claimed",
             "read_only",
+            "contrary",
             "anonymous",
             "root",
             "break_glass",
