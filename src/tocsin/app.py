@@ -32,6 +32,7 @@ from tocsin.store.database import Database
 from tocsin.store.decided import DecidedStore
 from tocsin.store.decision_counts import DecisionCountStore
 from tocsin.store.decisions import DecisionStore
+from tocsin.store.detections import DetectionStore
 from tocsin.store.dossiers import DossierStore
 from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
@@ -61,6 +62,7 @@ class Store:
     inventory: InventoryStore
     history: HistoryStore
     indicators: IndicatorStore
+    detections: DetectionStore
     queries: QueryStore
     accounts: AccountStore
     retention: RetentionStore
@@ -143,6 +145,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             inventory=InventoryStore(database),
             history=HistoryStore(database),
             indicators=IndicatorStore(database),
+            detections=DetectionStore(database),
             queries=QueryStore(database),
             accounts=AccountStore(database),
             retention=RetentionStore(database, dossiers),
@@ -260,7 +263,12 @@ async def open_broker(settings: Settings) -> AsyncIterator[RabbitBus]:
 
 def _resources(settings: Settings, store: Store) -> Resources:
     return Resources(
-        settings, store.inventory, store.history, store.indicators, closing=store.closing
+        settings,
+        store.inventory,
+        store.history,
+        store.indicators,
+        closing=store.closing,
+        detections=store.detections,
     )
 
 

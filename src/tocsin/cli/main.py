@@ -17,6 +17,7 @@ from tocsin.cli import (
     databases,
     decide,
     decisions,
+    detections,
     explain,
     keys,
     learn,
@@ -61,6 +62,7 @@ app.add_typer(users_app, name="users")
 app.add_typer(intel_app, name="intel")
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(model.app, name="model")
+app.add_typer(detections.app, name="detections")
 app.add_typer(keys.app, name="key")
 app.add_typer(databases.app, name="db")
 app.add_typer(audit.app, name="audit")

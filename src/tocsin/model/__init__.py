@@ -50,6 +50,7 @@ from tocsin.model.context import (
     UserContext,
     UserRecord,
 )
+from tocsin.model.detection import Detection
 from tocsin.model.dossier import Dossier
 from tocsin.model.intelligence import Indicator, Sighting
 from tocsin.model.learned import Calibration, Curve, Decided, Example, Learned, ModelMetrics
@@ -71,6 +72,8 @@ from tocsin.model.words import (
     ClosingMode,
     ContextType,
     Criticality,
+    DetectionKind,
+    DetectionStatus,
     Disposition,
     EvidenceDirection,
     GapReason,
@@ -117,6 +120,9 @@ __all__ = [
     "Criticality",
     "Curve",
     "Decided",
+    "Detection",
+    "DetectionKind",
+    "DetectionStatus",
     "Disposition",
     "Dns",
     "Dossier",

@@ -224,3 +224,23 @@ class LookupTool(StrEnum):
     ASSET = "asset"
     USER = "user"
     PAYLOAD = "payload"  # the alert as it was sent
+
+
+class DetectionKind(StrEnum):
+    """What a detection's author means by its firing."""
+
+    RULE = "rule"  # an ordinary detection
+    TTP = "ttp"  # describes an attacker's technique closely
+    ANOMALY = "anomaly"
+    HUNTING = "hunting"
+    CORRELATION = "correlation"
+
+
+class DetectionStatus(StrEnum):
+    """How far a detection's author trusts it, in the words of the Sigma specification."""
+
+    STABLE = "stable"
+    TEST = "test"
+    EXPERIMENTAL = "experimental"
+    DEPRECATED = "deprecated"
+    UNSUPPORTED = "unsupported"

@@ -15,6 +15,7 @@ from tocsin.model import (
     ClassBound,
     ClosingPolicy,
     ClosingRules,
+    Detection,
     Dossier,
     Example,
     Indicator,
@@ -127,6 +128,18 @@ class IndicatorSource(Protocol):
         ...
 
 
+class DetectionSource(Protocol):
+    """The local catalogues of detections, read in bulk into memory."""
+
+    async def version(self) -> int:
+        """A number that changes whenever the stored detections change; cheap to ask."""
+        ...
+
+    def scan(self) -> AsyncIterator[Sequence[Detection]]:
+        """All detections, in chunks."""
+        ...
+
+
 class Models(Protocol):
     """The registry of learned models."""
 
@@ -172,6 +185,7 @@ class Resources:
     history: History
     indicators: IndicatorSource
     closing: ClosingPolicies | None = None
+    detections: DetectionSource | None = None
 
 
 # --- closing alerts -------------------------------------------------------------------------
@@ -532,6 +546,7 @@ __all__ = [
     "ClosingBook",
     "ClosingPolicies",
     "Delivery",
+    "DetectionSource",
     "EntityKey",
     "History",
     "IndicatorSource",

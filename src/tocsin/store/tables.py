@@ -235,6 +235,32 @@ indicator_state = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False),
 )
 
+detections = sa.Table(
+    "detections",
+    metadata,
+    sa.Column("catalogue", sa.String(64), primary_key=True),
+    sa.Column("detection_id", sa.String(128), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("level", sa.String(16)),
+    sa.Column("risk_score", sa.Float),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("status", sa.String(16)),
+    sa.Column("techniques", json_text(), nullable=False),
+    sa.Column("false_positives", json_text(), nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    one_of("level", model.Severity),
+    one_of("kind", model.DetectionKind),
+    one_of("status", model.DetectionStatus),
+    between("risk_score", 0, 100),
+)
+
+detection_state = sa.Table(
+    "detection_state",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)
+
 # --- what people decide, and what follows ----------------------------------------
 
 dispositions = sa.Table(

@@ -16,6 +16,7 @@ from tocsin.triage.analysis import analysis
 from tocsin.triage.case import Case
 from tocsin.triage.coverage import Coverage, further_gaps
 from tocsin.triage.decision import disposition, probability, review_reasons
+from tocsin.triage.detections import NOTHING_KNOWN, DetectionIndex, FreshDetections
 from tocsin.triage.evidence import resolve
 from tocsin.triage.families import Families
 from tocsin.triage.impact import Impact
@@ -44,21 +45,23 @@ class Model:
         self.coverage = Coverage(weights)
         self.impact = Impact(weights)
 
-    def case(self, dossier: Dossier) -> Case:
+    def case(self, dossier: Dossier, detections: DetectionIndex = NOTHING_KNOWN) -> Case:
         """The dossier laid open.
 
         Raises:
             InputError: the dossier holds no normalised alert.
         """
-        return Case(dossier, self.weights, self.families)
+        return Case(dossier, self.weights, self.families, detections)
 
-    def assess(self, dossier: Dossier) -> tuple[Verdict, tuple[Gap, ...]]:
+    def assess(
+        self, dossier: Dossier, detections: DetectionIndex = NOTHING_KNOWN
+    ) -> tuple[Verdict, tuple[Gap, ...]]:
         """The verdict on a dossier, and gaps of triage's own that it does not have yet.
 
         Raises:
             InputError: the dossier holds no normalised alert.
         """
-        case = self.case(dossier)
+        case = self.case(dossier, detections)
         evidence = [item for extract in EXTRACTORS for item in extract(case)]
         decisions = decided(case, self.learned, evidence)
         if self.learned is not None:
@@ -120,15 +123,16 @@ def build(resources: Resources) -> Work:
     Raises:
         SettingsError: the shipped weights cannot be used.
     """
-    del resources  # everything that triage needs is on the dossier
-    model = shipped_model()
+    model, source = shipped_model(), resources.detections
+    catalogues = FreshDetections(source, resources.settings.indicator_refresh) if source else None
 
     async def work(batch: Sequence[Dossier]) -> list[Dossier]:
-        return [_judged(dossier, model) for dossier in batch]
+        known = await catalogues.current() if catalogues else NOTHING_KNOWN
+        return [_judged(dossier, model, known) for dossier in batch]
 
     return work
 
 
-def _judged(dossier: Dossier, model: Model) -> Dossier:
-    verdict, gaps = model.assess(dossier)
+def _judged(dossier: Dossier, model: Model, known: DetectionIndex) -> Dossier:
+    verdict, gaps = model.assess(dossier, known)
     return msgspec.structs.replace(dossier, verdict=verdict, gaps=dossier.gaps + gaps)
