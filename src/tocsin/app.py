@@ -11,25 +11,28 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tocsin import __version__, logs, metrics, traces
+from tocsin import __version__, after, logs, metrics, traces
 from tocsin.bus.memory import MemoryBus
 from tocsin.bus.rabbitmq import RabbitBus
 from tocsin.errors import SettingsError, Unavailable
 from tocsin.ingest import Gate
-from tocsin.pipeline import FIRST, STEPS, chain
+from tocsin.pipeline import FIRST, FOLLOW_UPS, STEPS, chain, chains
 from tocsin.ports import Bus, Resources, Step
 from tocsin.runner import Sweeper, Worker, ring
 from tocsin.settings import Settings
 from tocsin.store import migrate
 from tocsin.store.accounts import AccountStore
 from tocsin.store.balance import BalanceStore
+from tocsin.store.casework import IncidentStore
 from tocsin.store.database import Database
 from tocsin.store.dossiers import DossierStore
 from tocsin.store.history import HistoryStore
+from tocsin.store.incident_pages import IncidentPages
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
 from tocsin.store.quality import TABLES
 from tocsin.store.queries import QueryStore
+from tocsin.store.remediation import RemediationStore
 from tocsin.store.retention import RetentionStore
 
 GARBAGE_THRESHOLDS = (50_000, 50, 50)
@@ -50,6 +53,9 @@ class Store:
     queries: QueryStore
     accounts: AccountStore
     retention: RetentionStore
+    incidents: IncidentStore
+    incident_pages: IncidentPages
+    remediation: RemediationStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +113,27 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     try:
         await migrate.upgrade(database)
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        dossiers = DossierStore(database, owner=owner, first_step=FIRST.name)
+        grouping = after.Rules()
+        dossiers = DossierStore(
+            database,
+            owner=owner,
+            first_step=FIRST.name,
+            follow_ups=FOLLOW_UPS,
+            grouping=grouping,
+        )
         yield Store(
             database=database,
             dossiers=dossiers,
-            balance=BalanceStore(database),
+            balance=BalanceStore(database, FOLLOW_UPS),
             inventory=InventoryStore(database),
             history=HistoryStore(database),
             indicators=IndicatorStore(database),
             queries=QueryStore(database),
             accounts=AccountStore(database),
             retention=RetentionStore(database, dossiers),
+            incidents=IncidentStore(database, grouping),
+            incident_pages=IncidentPages(database),
+            remediation=RemediationStore(database),
         )
     finally:
         await database.close()
@@ -156,13 +172,19 @@ async def running(
             if gate is not None:
                 tasks.committers.append(group.create_task(gate.run()))
             if chained:
-                worker = Worker(chained, _resources(settings, store), store.dossiers, bus, settings)
-                await worker.warm_up()
+                parts = chains(chained)
+                workers = [
+                    Worker(part, resources(settings, store), store.dossiers, bus, settings)
+                    for part in parts
+                ]
+                for worker in workers:
+                    await worker.warm_up()
                 _settle_garbage()
-                tasks.workers.extend(
-                    group.create_task(worker.run()) for _ in range(settings.workers)
-                )
-                sweeper = Sweeper(chained[:1], store.dossiers, bus, settings)
+                for part, worker in zip(parts, workers, strict=True):
+                    # incidents are placed one batch at a time anyway
+                    count = 1 if part[0].wants else settings.workers
+                    tasks.workers.extend(group.create_task(worker.run()) for _ in range(count))
+                sweeper = Sweeper([part[0] for part in parts], store.dossiers, bus, settings)
                 tasks.sweepers.append(group.create_task(sweeper.run()))
             log.info("system.started", steps=[step.name for step in chained], ingest=ingest)
             system = System(settings, store, bus, gate, chained, tasks)
@@ -192,8 +214,9 @@ async def open_broker(settings: Settings) -> AsyncIterator[RabbitBus]:
         await bus.close()
 
 
-def _resources(settings: Settings, store: Store) -> Resources:
-    return Resources(settings, store.inventory, store.history, store.indicators)
+def resources(settings: Settings, store: Store) -> Resources:
+    """What steps may ask, answered from a store."""
+    return Resources(settings, store.inventory, store.history, store.indicators, store.incidents)
 
 
 def _settle_garbage() -> None:

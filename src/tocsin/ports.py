@@ -4,17 +4,25 @@ Steps see the rest of the system only through these protocols; `app.py` decides 
 stands behind each. Everything works on batches: one call per batch, never one per alert.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from tocsin.model import (
+    Account,
+    Action,
     AssetRecord,
+    Disposition,
     Dossier,
+    Entity,
+    EntityKind,
     Indicator,
+    Link,
+    Member,
     ObservableType,
     Prevalence,
+    RiskLevel,
     UserRecord,
 )
 from tocsin.settings import Settings
@@ -43,6 +51,8 @@ class Step:
     `name` is the folder, the role on the command line, the metric label and the value of
     `alert_work.step`. `takes` and `gives` are queue names. `fills` is the dossier's field. `work`
     builds the step's function. `batch` is the most alerts it takes at once; `lease` is in seconds.
+    `wants` is there for a step that follows a verdict: it says for which alerts. Such a step begins
+    a chain of its own, and work that waits for it is a follow-up: the alert is triaged already.
     """
 
     name: str
@@ -52,6 +62,7 @@ class Step:
     work: Callable[["Resources"], Work]
     batch: int
     lease: float
+    wants: Callable[[Dossier], bool] | None = None
 
 
 # --- what steps may ask ---------------------------------------------------------------------
@@ -106,6 +117,47 @@ class IndicatorSource(Protocol):
         ...
 
 
+class Trail(NamedTuple):
+    """One alert's entities, entered so that other alerts find it by them.
+
+    `stage` is how far along an attack the alert's tactic stands (0 to 13), -1 when nothing says.
+    """
+
+    alert_id: str
+    at: datetime
+    stage: int
+    entities: Sequence[Entity]
+
+
+class Met(NamedTuple):
+    """An alert that has an entity, as it was entered; see `Trail` and `model.Entity`."""
+
+    kind: EntityKind
+    value: str
+    alert_id: str
+    at: datetime
+    stage: int
+    seen: int
+    beside: str
+
+
+class Incidents(Protocol):
+    """Where alerts that matter meet each other."""
+
+    async def meet(self, trails: Sequence[Trail], window: timedelta, most: int) -> Sequence[Met]:
+        """Enter these trails, then give all that have one of their entities.
+
+        Entering is committed first: of two alerts that are worked on at once by two processes, at
+        least one then finds the other. It is an upsert, so it may be repeated.
+
+        Args:
+            trails: what alerts have, one each.
+            window: how long before and after each alert to look.
+            most: of each entity, only the latest so many alerts are given.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What `app.py` hands to every step."""
@@ -114,6 +166,75 @@ class Resources:
     inventory: Inventory
     history: History
     indicators: IndicatorSource
+    incidents: Incidents
+
+
+# --- how incidents are made ------------------------------------------------------------------
+
+
+class Placed(NamedTuple):
+    """What is stored of an alert that could be placed; `incident_id` None: in no incident."""
+
+    alert_id: str
+    at: datetime
+    incident_id: str | None
+    verdict: Disposition | None
+    risk_level: RiskLevel | None
+
+
+class Extent(NamedTuple):
+    """How much an incident holds; `held`: a person decided what belongs to it."""
+
+    incident_id: str
+    alerts: int
+    first_at: datetime
+    last_at: datetime
+    open: bool
+    held: bool
+
+
+class Move(NamedTuple):
+    """An alert goes into an incident, perhaps out of another, because of a link.
+
+    An empty `alert_id` stands for all alerts of `out_of`, which the other incident takes over.
+    """
+
+    alert_id: str
+    into: str
+    out_of: str | None
+    link: Link | None
+
+
+class Grouping(Protocol):
+    """The rules by which the store puts alerts into incidents, within its own transaction.
+
+    The store holds a lock meanwhile, so that two processes cannot place the same alert twice.
+    """
+
+    def place(
+        self,
+        links: Mapping[str, Sequence[Link]],
+        placed: Mapping[str, Placed],
+        extents: Mapping[str, Extent],
+        parted: Container[tuple[str, str]],
+    ) -> Sequence[Move]:
+        """Where alerts go.
+
+        Args:
+            links: by alert, its ties to others.
+            placed: all alerts of `links`, and those that they are tied to.
+            extents: the incidents of those, by id.
+            parted: (incident, alert) pairs that a person has taken apart.
+        """
+        ...
+
+    def account(self, members: Sequence[Member]) -> Account:
+        """Title, summary and severity of an incident, told from its alerts, earliest first."""
+        ...
+
+    def proposals(self, dossier: Dossier) -> Sequence[Action]:
+        """The recommended actions that should be proposed for approval."""
+        ...
 
 
 # --- the bus --------------------------------------------------------------------------------
@@ -227,13 +348,20 @@ __all__ = [
     "Bus",
     "Delivery",
     "EntityKey",
+    "Extent",
+    "Grouping",
     "History",
+    "Incidents",
     "IndicatorSource",
     "Intake",
     "Inventory",
+    "Met",
+    "Move",
     "NewAlert",
     "ObservableType",
+    "Placed",
     "Resources",
     "Step",
+    "Trail",
     "Work",
 ]

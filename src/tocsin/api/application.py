@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from tocsin import __version__, metrics
-from tocsin.api import alerts, health
+from tocsin.api import alerts, health, incidents, remediation
 from tocsin.api.access import Doorkeeper
 from tocsin.api.problems import on_any_error, on_http_error, on_tocsin_error
 from tocsin.app import System
@@ -32,7 +32,7 @@ def create_application(system: System, *, alert_routes: bool = True) -> Litestar
     """
     return Litestar(
         route_handlers=[
-            *([alerts.router] if alert_routes else []),
+            *([alerts.router, incidents.router, remediation.router] if alert_routes else []),
             health.health,
             health.live,
             health.ready,

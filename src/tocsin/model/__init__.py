@@ -38,6 +38,15 @@ from tocsin.model.context import (
     UserRecord,
 )
 from tocsin.model.dossier import Dossier
+from tocsin.model.incident import (
+    Account,
+    Entity,
+    Incident,
+    Link,
+    Member,
+    Reason,
+    Remediation,
+)
 from tocsin.model.intelligence import Indicator, Sighting
 from tocsin.model.record import Address, Port, Record, Score, Share
 from tocsin.model.verdict import Action, Evidence, Verdict, risk_level
@@ -46,8 +55,10 @@ from tocsin.model.words import (
     ContextType,
     Criticality,
     Disposition,
+    EntityKind,
     EvidenceDirection,
     GapReason,
+    IncidentAction,
     IncidentStatus,
     KeyScope,
     MappingMethod,
@@ -55,6 +66,7 @@ from tocsin.model.words import (
     ObservableRole,
     ObservableType,
     RemediationStatus,
+    ResponsePhase,
     RiskLevel,
     Severity,
     ThreatLevel,
@@ -62,6 +74,7 @@ from tocsin.model.words import (
 )
 
 __all__ = [
+    "Account",
     "Action",
     "Address",
     "AddressContext",
@@ -77,6 +90,8 @@ __all__ = [
     "Dossier",
     "Email",
     "Endpoint",
+    "Entity",
+    "EntityKind",
     "Event",
     "Evidence",
     "EvidenceDirection",
@@ -87,11 +102,15 @@ __all__ = [
     "Hashes",
     "Host",
     "Http",
+    "Incident",
+    "IncidentAction",
     "IncidentStatus",
     "Indicator",
     "KeyScope",
+    "Link",
     "Mapping",
     "MappingMethod",
+    "Member",
     "Network",
     "NetworkContext",
     "NetworkDirection",
@@ -102,9 +121,12 @@ __all__ = [
     "Port",
     "Prevalence",
     "Process",
+    "Reason",
     "Record",
     "Registry",
+    "Remediation",
     "RemediationStatus",
+    "ResponsePhase",
     "RiskLevel",
     "Rule",
     "Score",

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from tocsin.model.alert import Alert
 from tocsin.model.context import Fact, Gap
+from tocsin.model.incident import Link
 from tocsin.model.intelligence import Sighting
 from tocsin.model.record import Record
 from tocsin.model.verdict import Verdict
@@ -24,4 +25,6 @@ class Dossier(Record, frozen=True, kw_only=True):
     context: tuple[Fact, ...] = ()
     intel: tuple[Sighting, ...] = ()
     verdict: Verdict | None = None
+    links: tuple[Link, ...] = ()
+    incident_id: str | None = None
     gaps: tuple[Gap, ...] = ()

@@ -23,6 +23,7 @@ TABLES = {
     "context": "alert_context",
     "intel": "threat_intel",
     "verdict": "triage_results",
+    "links": "incident_alerts",
 }
 """The table that holds each field of a dossier."""
 
