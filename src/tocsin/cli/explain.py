@@ -14,7 +14,7 @@ from tocsin.errors import NotFoundError
 from tocsin.model import Dossier, Evidence
 from tocsin.settings import Settings, load
 
-FIELDS = ("alert", "context", "intel", "verdict")
+FIELDS = ("alert", "context", "intel", "verdict", "links")
 BAR = 24
 
 
@@ -75,6 +75,8 @@ def _show(dossier: Dossier) -> None:
     screen.print("Recommended:", style="bold")
     for action in sorted(verdict.recommended_actions, key=lambda a: a.priority):
         screen.print(f"  {action.priority}. {plain(action.title)} — {plain(action.reason)}")
+    if dossier.incident_id:
+        screen.print(f"\nIt belongs to incident {dossier.incident_id}: tocsin incident show …")
     screen.print(f"\nmodel {verdict.model_version}", style="dim")
 
 

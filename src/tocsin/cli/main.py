@@ -12,9 +12,11 @@ import typer
 
 from tocsin import __version__, logs
 from tocsin.cli import (
+    action,
     audit,
     databases,
     explain,
+    incident,
     keys,
     normalize,
     queues,
@@ -51,6 +53,8 @@ app.command("doctor")(databases.doctor)
 app.add_typer(assets_app, name="assets")
 app.add_typer(users_app, name="users")
 app.add_typer(intel_app, name="intel")
+app.add_typer(incident.app, name="incident")
+app.add_typer(action.app, name="action")
 app.add_typer(keys.app, name="key")
 app.add_typer(databases.app, name="db")
 app.add_typer(audit.app, name="audit")
