@@ -29,7 +29,7 @@ STRENGTH: Mapping[EntityKind, float] = {
     EntityKind.DOMAIN: 0.8,
     EntityKind.IP: 0.75,
     EntityKind.HOST: 0.7,
-    EntityKind.USER: 0.6,
+    EntityKind.USER: 0.5,
 }
 CALLED: Mapping[EntityKind, str] = {
     EntityKind.HASH: "file",

@@ -13,9 +13,6 @@ from tocsin.errors import InputError
 from tocsin.model import IncidentStatus, KeyScope, Record, Severity
 from tocsin.store.incident_pages import IncidentDetail, IncidentFilter, IncidentPage
 
-REASON_LIMIT = 2000
-NAME_LIMIT = 256
-
 
 class Why(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a change: why it is made."""
@@ -101,7 +98,7 @@ async def split_incident(
     """Split an incident; gives the new one's id."""
     system: System = request.app.state.system
     new = await system.store.incidents.split(
-        incident_id, data.alerts, actor=actor_of(request), reason=said(data.reason)
+        incident_id, data.alerts, actor=actor_of(request), reason=data.reason
     )
     return SplitOff(incident_id=new)
 
@@ -119,7 +116,7 @@ async def merge_incident(
     """Merge another incident into this one."""
     system: System = request.app.state.system
     await system.store.incidents.merge(
-        incident_id, data.incident_id, actor=actor_of(request), reason=said(data.reason)
+        incident_id, data.incident_id, actor=actor_of(request), reason=data.reason
     )
     return await system.store.incident_pages.detail(incident_id)
 
@@ -137,7 +134,7 @@ async def add_alerts(
     """Add alerts."""
     system: System = request.app.state.system
     await system.store.incidents.add(
-        incident_id, data.alerts, actor=actor_of(request), reason=said(data.reason)
+        incident_id, data.alerts, actor=actor_of(request), reason=data.reason
     )
     return await system.store.incident_pages.detail(incident_id)
 
@@ -155,7 +152,7 @@ async def remove_alerts(
     """Remove alerts."""
     system: System = request.app.state.system
     await system.store.incidents.remove(
-        incident_id, data.alerts, actor=actor_of(request), reason=said(data.reason)
+        incident_id, data.alerts, actor=actor_of(request), reason=data.reason
     )
     return await system.store.incident_pages.detail(incident_id)
 
@@ -172,7 +169,9 @@ async def close_incident(
 ) -> IncidentDetail:
     """Close."""
     system: System = request.app.state.system
-    await system.store.incidents.close(incident_id, actor=actor_of(request), reason=why(data))
+    await system.store.incidents.close(
+        incident_id, actor=actor_of(request), reason=data.reason if data else ""
+    )
     return await system.store.incident_pages.detail(incident_id)
 
 
@@ -187,7 +186,9 @@ async def reopen_incident(
 ) -> IncidentDetail:
     """Reopen."""
     system: System = request.app.state.system
-    await system.store.incidents.reopen(incident_id, actor=actor_of(request), reason=why(data))
+    await system.store.incidents.reopen(
+        incident_id, actor=actor_of(request), reason=data.reason if data else ""
+    )
     return await system.store.incident_pages.detail(incident_id)
 
 
@@ -202,11 +203,8 @@ async def assign_incident(
 ) -> IncidentDetail:
     """Assign."""
     system: System = request.app.state.system
-    to = data.assigned_to
-    if to is not None and (not to.strip() or len(to) > NAME_LIMIT or "\0" in to):
-        raise InputError(f"assigned_to: 1–{NAME_LIMIT} characters, or null for nobody")
     await system.store.incidents.assign(
-        incident_id, to, actor=actor_of(request), reason=said(data.reason)
+        incident_id, data.assigned_to, actor=actor_of(request), reason=data.reason
     )
     return await system.store.incident_pages.detail(incident_id)
 
@@ -223,26 +221,10 @@ async def undo_change(
 ) -> IncidentDetail:
     """Undo."""
     system: System = request.app.state.system
-    await system.store.incidents.undo(incident_id, actor=actor_of(request), reason=why(data))
+    await system.store.incidents.undo(
+        incident_id, actor=actor_of(request), reason=data.reason if data else ""
+    )
     return await system.store.incident_pages.detail(incident_id)
-
-
-def why(data: Why | None) -> str:
-    """The reason of a change whose body may be left out."""
-    return said(data.reason if data is not None else "")
-
-
-def said(reason: str) -> str:
-    """A reason as it can be stored.
-
-    Raises:
-        InputError: it is too long, or holds what no database takes.
-    """
-    if len(reason) > REASON_LIMIT:
-        raise InputError(f"reason: at most {REASON_LIMIT} characters")
-    if "\0" in reason:
-        raise InputError("reason: the character NUL cannot be stored")
-    return reason
 
 
 router = Router(

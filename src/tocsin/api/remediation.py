@@ -8,9 +8,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from tocsin.api.access import actor_of, needs
-from tocsin.api.incidents import said
 from tocsin.app import System
-from tocsin.errors import InputError
 from tocsin.model import KeyScope, Record, Remediation, RemediationStatus
 from tocsin.store.remediation import RemediationFilter, RemediationPage
 
@@ -84,7 +82,7 @@ async def approve_action(
         data.digest,
         lifetime=timedelta(hours=system.settings.approval_hours),
         actor=actor_of(request),
-        reason=_given(data.reason),
+        reason=data.reason,
     )
 
 
@@ -101,14 +99,8 @@ async def reject_action(
     """Reject."""
     system: System = request.app.state.system
     return await system.store.remediation.reject(
-        action_id, data.digest, actor=actor_of(request), reason=_given(data.reason)
+        action_id, data.digest, actor=actor_of(request), reason=data.reason
     )
-
-
-def _given(reason: str) -> str:
-    if not reason.strip():
-        raise InputError("reason: say why")
-    return said(reason)
 
 
 router = Router(

@@ -9,7 +9,6 @@ import typer
 
 from tocsin.cli.incident import ACTOR, Database, run_on_store
 from tocsin.cli.look import console, plain, table
-from tocsin.errors import InputError
 from tocsin.model import Remediation, RemediationStatus
 from tocsin.settings import load
 from tocsin.store.remediation import RemediationFilter
@@ -96,7 +95,7 @@ def approve(
     approved = run_on_store(
         database,
         lambda store: store.remediation.approve(
-            action, digest, lifetime=timedelta(hours=hours), actor=ACTOR, reason=_given(reason)
+            action, digest, lifetime=timedelta(hours=hours), actor=ACTOR, reason=reason
         ),
     )
     typer.echo(
@@ -113,15 +112,9 @@ def reject(action: Id, reason: Reason, database: Database = None) -> None:
     """
     rejected = run_on_store(
         database,
-        lambda store: store.remediation.reject(action, None, actor=ACTOR, reason=_given(reason)),
+        lambda store: store.remediation.reject(action, None, actor=ACTOR, reason=reason),
     )
     typer.echo(plain(f"rejected: {rejected.title}"))
-
-
-def _given(reason: str) -> str:
-    if not reason.strip():
-        raise InputError("--reason: say why")
-    return reason
 
 
 def _print(action: Remediation) -> None:

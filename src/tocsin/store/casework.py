@@ -17,8 +17,10 @@ from tocsin.store import incident_reading, incidents, meeting
 from tocsin.store.database import Database
 from tocsin.store.incident_reading import Step
 from tocsin.store.incidents import Change
+from tocsin.store.quality import written
 
 MOST_BY_HAND = 1000  # alerts of one change
+NAME_LIMIT = 256
 
 
 class IncidentStore:
@@ -164,7 +166,10 @@ class IncidentStore:
 
         Raises:
             NotFoundError: there is no such incident.
+            InputError: the name is empty or cannot be stored.
         """
+        if to is not None and not written("assigned_to", to, NAME_LIMIT).strip():
+            raise InputError("assigned_to: name somebody, or give null for nobody")
         return await self._change(
             incident_id,
             IncidentAction.ASSIGN,
@@ -213,6 +218,7 @@ class IncidentStore:
         plan: Callable[[Change], None],
     ) -> str:
         """Run a plan, and record it with what it changed; gives the change's id."""
+        written("reason", reason)
 
         def write(connection: Connection) -> str:
             incidents.lock(connection)

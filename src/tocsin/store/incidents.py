@@ -152,7 +152,7 @@ def _follow_moves(connection: Connection, moves: Sequence[Move]) -> list[Step]:
 def lock(connection: Connection) -> None:
     """One at a time changes incidents; on SQLite one at a time writes anyway."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xactlock({LOCK})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
 def create(connection: Connection, ids: Sequence[str], status: IncidentStatus) -> None:

@@ -17,12 +17,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from tocsin.errors import ConflictError, NotFoundError
+from tocsin.errors import ConflictError, InputError, NotFoundError
 from tocsin.model import Action, Record, Remediation, RemediationStatus
 from tocsin.store import audit
 from tocsin.store.database import Database
 from tocsin.store.incident_pages import before, cursor_of
 from tocsin.store.incident_reading import Step, parts
+from tocsin.store.quality import written
 from tocsin.store.rows import text
 from tocsin.store.tables import remediation_actions
 
@@ -130,6 +131,9 @@ class RemediationStore:
         reason: str,
         expires: datetime | None,
     ) -> Remediation:
+        if not written("reason", reason).strip():
+            raise InputError("reason: say why")
+
         def change(connection: Connection) -> Remediation:
             c = remediation_actions.c
             now = datetime.now(UTC)

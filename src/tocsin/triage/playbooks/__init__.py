@@ -21,6 +21,7 @@ __all__ = ["Playbooks"]
 
 CACHED = 4096
 MOST_POINTERS = 4
+CHOOSING = ("prior.family.", "attack.")  # evidence of the family and of techniques
 
 
 class _Step(NamedTuple):
@@ -175,12 +176,15 @@ def _steps(entries: Iterable[StepEntry], actions: Mapping[str, ActionEntry]) -> 
 
 
 def _tied(plan: _Plan, names: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
-    """For each step the places of the evidence that it is tied to."""
+    """For each step the places of the evidence that it is tied to.
+
+    That is what the step itself names, or else what the playbook was chosen by.
+    """
+    chosen_by = tuple(place for place, name in enumerate(names) if name.startswith(CHOOSING))
     return tuple(
-        tuple(
-            place
-            for place, name in enumerate(names)
-            if step.evidence and name.startswith(step.evidence)
-        )
+        tuple(place for place, name in enumerate(names) if name.startswith(step.evidence))
+        or chosen_by
+        if step.evidence
+        else ()
         for step in plan.steps
     )
