@@ -169,9 +169,7 @@ async def close_incident(
 ) -> IncidentDetail:
     """Close."""
     system: System = request.app.state.system
-    await system.store.incidents.close(
-        incident_id, actor=actor_of(request), reason=data.reason if data else ""
-    )
+    await system.store.incidents.close(incident_id, actor=actor_of(request), reason=why(data))
     return await system.store.incident_pages.detail(incident_id)
 
 
@@ -186,9 +184,7 @@ async def reopen_incident(
 ) -> IncidentDetail:
     """Reopen."""
     system: System = request.app.state.system
-    await system.store.incidents.reopen(
-        incident_id, actor=actor_of(request), reason=data.reason if data else ""
-    )
+    await system.store.incidents.reopen(incident_id, actor=actor_of(request), reason=why(data))
     return await system.store.incident_pages.detail(incident_id)
 
 
@@ -221,10 +217,13 @@ async def undo_change(
 ) -> IncidentDetail:
     """Undo."""
     system: System = request.app.state.system
-    await system.store.incidents.undo(
-        incident_id, actor=actor_of(request), reason=data.reason if data else ""
-    )
+    await system.store.incidents.undo(incident_id, actor=actor_of(request), reason=why(data))
     return await system.store.incident_pages.detail(incident_id)
+
+
+def why(data: Why | None) -> str:
+    """The reason of a change whose body may be left out."""
+    return "" if data is None else data.reason
 
 
 router = Router(

@@ -210,7 +210,8 @@ def _history(connection: Connection, incident_id: str) -> tuple[IncidentChange, 
         .limit(MOST_CHANGES)
     )
     return tuple(
-        msgspec.convert(dict(row), IncidentChange) for row in connection.execute(query).mappings()
+        msgspec.convert({str(k): v for k, v in row.items()}, IncidentChange)
+        for row in connection.execute(query).mappings()
     )
 
 
