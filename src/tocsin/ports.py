@@ -4,7 +4,7 @@ Steps see the rest of the system only through these protocols; `app.py` decides 
 stands behind each. Everything works on batches: one call per batch, never one per alert.
 """
 
-from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -216,7 +216,7 @@ class Grouping(Protocol):
         links: Mapping[str, Sequence[Link]],
         placed: Mapping[str, Placed],
         extents: Mapping[str, Extent],
-        parted: Container[tuple[str, str]],
+        parted: Collection[tuple[str, str]],
     ) -> Sequence[Move]:
         """Where alerts go.
 
@@ -224,7 +224,8 @@ class Grouping(Protocol):
             links: by alert, its ties to others.
             placed: all alerts of `links`, and those that they are tied to.
             extents: the incidents of those, by id.
-            parted: (incident, alert) pairs that a person has taken apart.
+            parted: (incident, alert) pairs that a person has taken apart; an alert that was taken
+                out of one and is in no other stays alone.
         """
         ...
 

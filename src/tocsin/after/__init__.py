@@ -4,7 +4,7 @@ The step finds what an alert has in common with others (`links`); the store then
 rules of `Rules`, in the transaction that ends the work.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -68,7 +68,7 @@ class Rules:
         links: Mapping[str, Sequence[Link]],
         placed: Mapping[str, Placed],
         extents: Mapping[str, Extent],
-        parted: Container[tuple[str, str]],
+        parted: Collection[tuple[str, str]],
     ) -> Sequence[Move]:
         """See `ports.Grouping.place`."""
         return place.place(links, placed, extents, parted)

@@ -6,9 +6,9 @@ would span too long, where two incidents are not tied strongly enough to become 
 alert could have gone into either of two.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import NAMESPACE_OID, uuid5
 
 from tocsin.model import Disposition, Link, RiskLevel
@@ -26,7 +26,7 @@ def place(
     links: Mapping[str, Sequence[Link]],
     placed: Mapping[str, Placed],
     extents: Mapping[str, Extent],
-    parted: Container[tuple[str, str]],
+    parted: Collection[tuple[str, str]],
 ) -> list[Move]:
     """See `ports.Grouping.place`."""
     state = _State(links, placed, extents, parted)
@@ -49,12 +49,13 @@ class _State:
     links: Mapping[str, Sequence[Link]]
     placed: Mapping[str, Placed]
     extents: Mapping[str, Extent]
-    parted: Container[tuple[str, str]]
+    parted: Collection[tuple[str, str]]
 
     def __post_init__(self) -> None:
         self.moves: list[Move] = []
         self._where = {one.alert_id: one.incident_id for one in self.placed.values()}
         self._extents = dict(self.extents)
+        self._taken_out = {alert_id for _, alert_id in self.parted}
         self._members: dict[str, list[str]] = {}
         for alert_id, incident in self._where.items():
             if incident:
@@ -62,6 +63,10 @@ class _State:
 
     def tie(self, one: str, two: str, alert_id: str, link: Link) -> None:
         first, second = self._where[one], self._where[two]
+        if (first is None and one in self._taken_out) or (
+            second is None and two in self._taken_out
+        ):
+            return
         if first is None and second is None:
             self._begin(one, two, alert_id, link)
         elif first is None or second is None:
@@ -74,17 +79,16 @@ class _State:
         """A serious attack is an incident even when nothing is tied to it."""
         alert = self.placed[alert_id]
         real = alert.verdict is Disposition.TRUE_POSITIVE and alert.risk_level in SERIOUS
-        if self._where[alert_id] is None and real:
+        if self._where[alert_id] is None and real and alert_id not in self._taken_out:
             incident = _name(alert_id)
-            if (incident, alert_id) not in self.parted:
-                self._open(incident, [alert_id])
-                self._move(alert_id, incident, None)
+            self._open(incident, [alert_id])
+            self._move(alert_id, incident, None)
 
     def _begin(self, one: str, two: str, alert_id: str, link: Link) -> None:
         pair = sorted((one, two), key=lambda each: (self.placed[each].at, each))
         incident = _name(*pair)
         apart = self.placed[pair[1]].at - self.placed[pair[0]].at
-        if apart > LONGEST or any((incident, each) in self.parted for each in pair):
+        if apart > LONGEST:
             return
         self._open(incident, pair)
         other = two if alert_id == one else one
@@ -120,9 +124,15 @@ class _State:
 
     def _merge(self, first: str, second: str, link: Link) -> None:
         one, two = self._extents[first], self._extents[second]
-        if one.held or two.held or not (one.open and two.open) or link.score < MERGING:
+        if not (one.open and two.open) or link.score < MERGING:
             return
-        keeps, goes = sorted((one, two), key=lambda each: (each.first_at, each.incident_id))
+        keeps, goes = sorted((one, two), key=self._precedence)
+        if goes.held or (keeps.held and goes.incident_id in self.extents):
+            return
+        if any(
+            (keeps.incident_id, each) in self.parted for each in self._members[goes.incident_id]
+        ):
+            return
         whole = _together(keeps, goes)
         if not _fits(whole):
             return
@@ -132,6 +142,10 @@ class _State:
         for alert_id in self._members.pop(goes.incident_id, []):
             self._where[alert_id] = keeps.incident_id
             self._members.setdefault(keeps.incident_id, []).append(alert_id)
+
+    def _precedence(self, extent: Extent) -> tuple[bool, datetime, str]:
+        """Which of two incidents keeps its name: what people have shaped, then the earlier."""
+        return not extent.held, extent.first_at, extent.incident_id
 
     def _in(self, alert_id: str, incident: str) -> bool:
         return self._where.get(alert_id) == incident

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
-from uuid import NAMESPACE_OID, uuid5
+from uuid import uuid4
 
 import msgspec
 import sqlalchemy as sa
@@ -106,9 +106,8 @@ class RemediationStore:
             NotFoundError: there is no such action.
             ConflictError: it is not proposed (any more), or is not what the digest stands for.
         """
-        expires = datetime.now(UTC) + lifetime
         status = RemediationStatus.APPROVED
-        return await self._decide(action_id, status, digest, actor, reason, expires)
+        return await self._decide(action_id, status, digest, actor, reason, lifetime)
 
     async def reject(
         self, action_id: str, digest: str | None, *, actor: str, reason: str
@@ -129,7 +128,7 @@ class RemediationStore:
         digest: str | None,
         actor: str,
         reason: str,
-        expires: datetime | None,
+        lifetime: timedelta | None,
     ) -> Remediation:
         if not written("reason", reason).strip():
             raise InputError("reason: say why")
@@ -137,6 +136,7 @@ class RemediationStore:
         def change(connection: Connection) -> Remediation:
             c = remediation_actions.c
             now = datetime.now(UTC)
+            expires = None if lifetime is None else now + lifetime
             stored = _read(connection, action_id)
             if digest is not None and digest != stored.digest:
                 raise ConflictError(
@@ -241,7 +241,7 @@ def _row(
     key: str, alert_id: str, incident_id: str | None, action: Action, now: datetime
 ) -> dict[str, Any]:
     return {
-        "action_id": str(uuid5(NAMESPACE_OID, "action " + key)),
+        "action_id": str(uuid4()),
         "natural_key": key,
         "alert_id": alert_id,
         "incident_id": incident_id,
