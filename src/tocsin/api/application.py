@@ -18,7 +18,7 @@ from swagger_ui_bundle import swagger_ui_path
 from tocsin import __version__, metrics
 from tocsin.api import alerts, health, incidents, remediation
 from tocsin.api.access import Doorkeeper
-from tocsin.api.problems import on_any_error, on_http_error, on_tocsin_error
+from tocsin.api.problems import on_any_error, on_bad_encoding, on_http_error, on_tocsin_error
 from tocsin.app import System
 from tocsin.errors import TocsinError
 
@@ -52,6 +52,7 @@ def create_application(system: System, *, alert_routes: bool = True) -> Litestar
         exception_handlers={
             TocsinError: on_tocsin_error,
             HTTPException: on_http_error,
+            UnicodeDecodeError: on_bad_encoding,
             Exception: on_any_error,
         },
         middleware=[_measured],

@@ -82,6 +82,11 @@ def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[b
     return problem(error.status_code, reason, _clean(error.detail), headers=headers, **more)
 
 
+def on_bad_encoding(_: Request[Any, Any, Any], __: UnicodeDecodeError) -> Response[bytes]:
+    """A JSON body that is not UTF-8, which the framework's decoder meets."""
+    return problem(400, "invalid_encoding", "the body is not UTF-8")
+
+
 def on_any_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A defect: logged with its trace, told to nobody."""
     log.error("request.failed", path=request.url.path, exc_info=error)
@@ -94,4 +99,11 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()[:2000]
 
 
-__all__ = ["PROBLEM", "on_any_error", "on_http_error", "on_tocsin_error", "problem"]
+__all__ = [
+    "PROBLEM",
+    "on_any_error",
+    "on_bad_encoding",
+    "on_http_error",
+    "on_tocsin_error",
+    "problem",
+]
