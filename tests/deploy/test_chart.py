@@ -267,7 +267,7 @@ def test_the_chained_values_run_all_steps_in_each_worker() -> None:
     made = of_kind(objects(CHAINED), "Deployment")
     assert set(made) == {"soc-tocsin-console", "soc-tocsin-ingestor", "soc-tocsin-worker"}
     (container,) = made["soc-tocsin-worker"]["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["serve", "normalizer", "context", "intel", "triage"]
+    assert container["args"] == ["serve", "normalizer", "context", "intel", "triage", "after"]
 
 
 @pytest.mark.parametrize("name", ["tocsin", "x" * 53])

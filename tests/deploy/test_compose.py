@@ -29,6 +29,7 @@ SERVICES = {
     "context-collector": "context",
     "threat-intel-aggregator": "intel",
     "ai-triage-agent": "triage",
+    "incident-builder": "after",
     "console": "console",
 }
 
