@@ -233,7 +233,7 @@ def test_each_role_is_scaled_by_one_thing_only(full: list[Object]) -> None:
     by_queue = of_kind(full, "ScaledObject")
     by_cpu = of_kind(full, "HorizontalPodAutoscaler")
     assert set(by_queue) == {
-        f"soc-tocsin-{n}" for n in ("normalizer", "context", "intel", "triage")
+        f"soc-tocsin-{n}" for n in ("normalizer", "context", "intel", "triage", "after")
     }
     assert set(by_cpu) == {"soc-tocsin-ingestor"}
     for name, deployment in of_kind(full, "Deployment").items():

@@ -31,7 +31,7 @@ def place(
     """See `ports.Grouping.place`."""
     state = _State(links, placed, extents, parted)
     edges: dict[tuple[str, str], tuple[str, Link]] = {}
-    for alert_id, tied in links.items():
+    for alert_id, tied in sorted(links.items()):
         for link in tied:
             if link.alert_id in placed:
                 edges.setdefault(_pair(alert_id, link.alert_id), (alert_id, link))
