@@ -27,6 +27,15 @@ from tocsin.model import (
     Sample,
     UserRecord,
 )
+from tocsin.ports.casework import (
+    Extent,
+    Grouping,
+    Incidents,
+    Met,
+    Move,
+    Placed,
+    Trail,
+)
 from tocsin.ports.opinions import Lookups, OpinionRequest, Opinions, OpinionWork, PastAlert
 from tocsin.settings import Settings
 from tocsin.traces import NONE, Traces
@@ -54,6 +63,8 @@ class Step:
     `name` is the folder, the role on the command line, the metric label and the value of
     `alert_work.step`. `takes` and `gives` are queue names. `fills` is the dossier's field. `work`
     builds the step's function. `batch` is the most alerts it takes at once; `lease` is in seconds.
+    `wants` is there for a step that follows a verdict: it says for which alerts. Such a step begins
+    a chain of its own, and work that waits for it is a follow-up: the alert is triaged already.
     """
 
     name: str
@@ -63,6 +74,7 @@ class Step:
     work: Callable[["Resources"], Work]
     batch: int
     lease: float
+    wants: Callable[[Dossier], bool] | None = None
 
 
 # --- what steps may ask ---------------------------------------------------------------------
@@ -184,6 +196,7 @@ class Resources:
     inventory: Inventory
     history: History
     indicators: IndicatorSource
+    incidents: Incidents
     closing: ClosingPolicies | None = None
     detections: DetectionSource | None = None
 
@@ -548,24 +561,31 @@ __all__ = [
     "Delivery",
     "DetectionSource",
     "EntityKey",
+    "Extent",
+    "Grouping",
     "History",
+    "Incidents",
     "IndicatorSource",
     "Intake",
     "Inventory",
     "Learner",
     "Lookups",
+    "Met",
     "ModelAccounts",
     "ModelCall",
     "Models",
+    "Move",
     "NewAlert",
     "ObservableType",
     "OpinionRequest",
     "OpinionWork",
     "Opinions",
     "PastAlert",
+    "Placed",
     "ReplyCache",
     "Resources",
     "Step",
+    "Trail",
     "Work",
     "rule_host",
 ]

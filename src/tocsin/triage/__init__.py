@@ -75,7 +75,7 @@ class Model:
         sure = self.coverage.confidence(case)
         verdict = disposition(case, evidence, chance, sure)
         reasons = review_reasons(case, verdict, evidence, risk, sure)
-        actions = self.playbooks.actions(case, verdict)
+        actions = self.playbooks.actions(case, verdict, evidence)
         found = further_gaps(case)
         gaps = tuple([gap for gap in found if gap not in dossier.gaps]) if found else ()
         numbers = (chance, loss, risk, level, sure)
