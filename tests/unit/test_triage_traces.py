@@ -84,7 +84,6 @@ TELLING = [
     ("web.rare_domain", alert(url="http://login.example.top/")),
     ("web.panel", alert(url="http://example.net/panel/gate.php")),
     ("web.tool_agent", alert(http=Http(user_agent="sqlmap/1.7.2#stable"))),
-    ("web.script_agent", alert(http=Http(user_agent="python-requests/2.31"))),
     ("dns.generated", query("xkqzvjwqhtpz.com")),
     ("dns.generated", query("q7x9k2m4v8b3.net")),
     ("dns.tunnel", query("a9f3k2j4h5l6m7n8b9v0c1x2z3a4s5d6f7g8h9j0k1l2q3w4.t.example.net")),

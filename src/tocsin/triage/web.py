@@ -40,7 +40,6 @@ _DOUBLE_ENCODED = re.compile(
     r"|%5c%2e|\.\.%2f|\.\.%5c|\.\.;/|%09|%0d%0a"
 )
 _AGENTS = words("scanners")
-_SCRIPTS = words("script_clients")
 _BARE = re.compile(
     r"(?:://|^|\s)(?:[^/\s@?#]{0,256}@)?"
     r"(?!10\.|127\.|192\.168\.|169\.254\.|172\.(?:1[6-9]|2\d|3[01])\.|0\.)"
@@ -124,7 +123,7 @@ def _of_url(url: str) -> tuple[Sign, ...]:
         ):
             found[key] = (key, what, technique)
     if any(word in text for word in _SHARING):
-        found["file_sharing"] = ("file_sharing", "goes to where anybody leaves files", "T1102")
+        found["file_sharing"] = ("file_sharing", "goes to where anybody leaves files", "T1608.001")
     for name in _hosts(bare):
         for key, what, technique in hosts.faults(name):
             found.setdefault(key, (key, "is for a name that " + what, technique))
@@ -136,7 +135,7 @@ _URL_SIGNS = (
     ("command_text", _COMMAND, "carries a system command", "T1190"),
     ("encoded_path", _DOUBLE_ENCODED, "is encoded in a way that goes past filters", "T1027"),
     ("program_download", _BARE_PROGRAM, "fetches a program from a bare address", "T1105"),
-    ("bare_address", _BARE, "goes to an address without a name", "T1071.001"),
+    ("bare_address", _BARE, "goes to an address without a name", "T1204.001"),
     (
         "credentials",
         _CREDENTIALS,
@@ -161,8 +160,6 @@ def _of_agent(agent: str) -> tuple[tuple[str, str], ...]:
     found = []
     if any(name in text for name in _AGENTS):
         found.append(("tool_agent", "T1595.002"))
-    if any(name in text for name in _SCRIPTS):
-        found.append(("script_agent", "T1071.001"))
     return tuple(found)
 
 

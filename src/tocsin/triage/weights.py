@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from tocsin.errors import SettingsError
-from tocsin.model import Severity, ThreatLevel
+from tocsin.model import DetectionKind, DetectionStatus, Severity, ThreatLevel
 
 T = TypeVar("T")
 
 FILE = "weights.toml"
-TABLES = ("families.toml", "commands.toml", "words.toml")  # what else evidence is made from
+# What else evidence is made from.
+TABLES = ("families.toml", "commands.toml", "words.toml", "concepts.toml", "roles.toml")
 MODEL = "expert-1+"
 
 
@@ -68,6 +69,11 @@ class Weights(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True)
     dns: dict[str, Weight]
     mail: dict[str, Weight]
     authorised: dict[str, AuthorisedWeight]
+    claim: dict[str, Weight]
+    observed: dict[str, Weight]
+    detection: dict[str, Weight]
+    channel: dict[str, Weight]
+    lookalike: dict[str, Weight]
     impact: dict[str, Weight]
     confidence: dict[str, Weight]
     threshold: dict[str, Weight]
@@ -127,13 +133,58 @@ REQUIRED: Mapping[str, frozenset[str]] = {
         "strange_place system_library odd_folder"
     ),
     "web": _names(
-        "exploit_text command_text tool_agent script_agent program_download bare_address "
+        "exploit_text command_text tool_agent program_download bare_address "
         "credentials encoded_path redirect punycode brand many_labels dynamic_name "
         "callback file_sharing rare_domain panel"
     ),
     "dns": _names("generated tunnel text_record"),
     "mail": _names(
         "look_alike brand punycode display_name executive urgency payment attachment dynamic_name"
+    ),
+    # What alerts of no declared source show.
+    "claim": frozenset({"in_values", "in_names", "nothing_shown", "beside_event"}),
+    "channel": frozenset({"odd_port", "upload", "regular", "long"}),
+    "lookalike": frozenset({"automation", "window"}),
+    "detection": frozenset(
+        {"risk_score", "mistakes_known", "mistakes_unlikely"}
+        | {"level_" + level for level in Severity}
+        | {"kind_" + kind for kind in DetectionKind if kind is not DetectionKind.RULE}
+        | {"status_" + status for status in DetectionStatus}
+    ),
+    "observed": frozenset(
+        [
+            "failed",
+            "failed_try",
+            "failed_as_claimed",
+            "read_only",
+            "contrary",
+            "anonymous",
+            "root",
+            "break_glass",
+            "provider",
+            "from_provider",
+            "from_private",
+            "hidden",
+            "without_factor",
+            "risky",
+            "unfamiliar",
+            "open_to_all",
+            "shared_widely",
+            "administrator",
+            "wildcard",
+            "unconfined",
+            "into_container",
+            "protection_off",
+            "control_off",
+            "new_credential",
+            "rights_changed",
+            "export",
+            "sharing",
+            "many",
+            "much",
+            "too_long",
+            "limit",
+        ]
     ),
     "impact": frozenset(
         [
@@ -179,10 +230,10 @@ REQUIRED: Mapping[str, frozenset[str]] = {
 # What attackers can write may only raise, so weights of such sections cannot be negative; and
 # what lowers on the inventory's word cannot be positive.
 ONLY_RAISING = (
-    *("intel.level", "intel.factor", "rarity", "user"),
+    *("intel.level", "intel.factor", "rarity", "user", "channel"),
     *("command", "process", "registry", "file", "web", "dns", "mail"),
 )
-ONLY_LOWERING = ("authorised",)
+ONLY_LOWERING = ("authorised", "lookalike")
 SHARES = ("impact",)
 
 
