@@ -108,7 +108,8 @@ TRANSACTION_SECONDS = Histogram(
 )
 DATABASE_FAILURES = Counter(
     "tocsin_database_failures_total",
-    "Transactions that failed, by use and reason: unavailable, refused.",
+    "Transactions that failed, by use and reason: unavailable, full (no room), conflict (another "
+    "one was in the way; tried again), refused (its values will not do), unusable (no database).",
     ["use", "reason"],
     registry=registry,
 )
@@ -162,6 +163,7 @@ HTTP_SECONDS = Histogram(
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 FAILURES = ("defect", "data_quality", "timeout", "unavailable", "input", "error")
+DATABASE_REASONS = ("unavailable", "full", "conflict", "refused", "unusable")
 OPERATIONS = ("claim", "load", "save", "fail", "sweep")
 
 
@@ -174,7 +176,7 @@ def prepare(steps: Mapping[str, str], tables: Iterable[str]) -> None:
     """
     _exist(RECEIVED, ("accepted", "duplicate", "refused"))
     _exist(PERSISTED, tables, ("written", "refused"))
-    _exist(DATABASE_FAILURES, ("read", "write"), ("unavailable", "refused"))
+    _exist(DATABASE_FAILURES, ("read", "write"), DATABASE_REASONS)
     if steps:
         _exist(STORE_RETRIES, (*OPERATIONS, *steps))
         _exist(PARKED, (*steps, "save"))

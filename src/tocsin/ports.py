@@ -172,6 +172,16 @@ class Bus(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One alert that a step could not work on; `final` ones are parked without another try."""
+
+    alert_id: str
+    step: str
+    error: str
+    final: bool = False
+
+
 # --- accepting alerts -----------------------------------------------------------------------
 
 
@@ -227,6 +237,7 @@ __all__ = [
     "Bus",
     "Delivery",
     "EntityKey",
+    "Failure",
     "History",
     "IndicatorSource",
     "Intake",

@@ -22,9 +22,9 @@ from tocsin import logs, metrics, traces
 from tocsin.errors import BusUnavailable, DataQualityError, Unavailable
 from tocsin.model import Dossier
 from tocsin.pipeline import filled_before, step_after
-from tocsin.ports import Bus, Resources, Step, Work
+from tocsin.ports import Bus, Failure, Resources, Step, Work
 from tocsin.settings import Settings
-from tocsin.store.dossiers import DossierStore, Failure
+from tocsin.store.dossiers import DossierStore
 from tocsin.store.quality import refused_table, violation
 from tocsin.traces import NONE, Trace, Traces
 
@@ -247,16 +247,16 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        await self.sweep(rung_before=time.time())
+        await self.sweep(unheard=0.0)
         while True:
             await asyncio.sleep(self._settings.sweep_interval)
-            await self.sweep(rung_before=time.time() - self._settings.sweep_after)
+            await self.sweep(unheard=self._settings.sweep_after)
 
-    async def sweep(self, *, rung_before: float) -> int:
-        """Ring for everything that is due; gives how many alerts that were."""
-        total = 0
+    async def sweep(self, *, unheard: float) -> int:
+        """Ring for all that nobody has answered for so many seconds; gives how many alerts."""
+        total, before = 0, await patiently("sweep", self._store.now) - unheard
         for step in self._steps:
-            while ids := await self._due(step, rung_before):
+            while ids := await self._due(step, before):
                 total += len(ids)
                 metrics.SWEPT.labels(step.name).inc(len(ids))
                 await ring(self._bus, step.takes, ids)
@@ -264,10 +264,9 @@ class Sweeper:
             log.info("sweep.rung", count=total)
         return total
 
-    async def _due(self, step: Step, rung_before: float) -> list[str]:
+    async def _due(self, step: Step, before: float) -> list[str]:
         return await patiently(
-            "sweep",
-            lambda: self._store.due(step.name, rung_before=rung_before, limit=SWEEP_IDS),
+            "sweep", lambda: self._store.due(step.name, rung_before=before, limit=SWEEP_IDS)
         )
 
 

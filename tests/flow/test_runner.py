@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -155,8 +154,8 @@ async def test_a_lost_bell_costs_a_delay_and_no_alert(store: Store, settings: Se
     ids = [answer.alert_id for answer in answers]
     bus = MemoryBus()
     sweeper = Sweeper([FIRST], store.dossiers, bus, settings)
-    assert await sweeper.sweep(rung_before=0) == 0, "a bell that may still be heard"
-    assert await sweeper.sweep(rung_before=time.time()) == 30
+    assert await sweeper.sweep(unheard=60) == 0, "a bell that may still be heard"
+    assert await sweeper.sweep(unheard=0) == 30
     worker = Worker(STEPS, resources(store, settings), store.dossiers, bus, settings)
     task = asyncio.create_task(worker.run())
     while await store.dossiers.in_flight():

@@ -5,33 +5,23 @@ Every function here works on a batch in one transaction. A write advances the wo
 changes nothing and two workers cannot both store an alert.
 """
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.model import AlertStatus, Dossier
-from tocsin.ports import Accepted, NewAlert
+from tocsin.ports import Accepted, Failure, NewAlert
 from tocsin.store import audit, history, reading, rows, statements
 from tocsin.store.bulk import mark_of, marks
+from tocsin.store.clock import LONGEST_WAIT, WorkClock, ahead
 from tocsin.store.database import Database
 from tocsin.store.tables import alert_context, alert_keys, alert_work, alerts, triage_results
-from tocsin.store.types import instant_text
+from tocsin.store.types import instant, instant_text
 
 WRITERS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One alert that a step could not work on; `final` ones are parked without another try."""
-
-    alert_id: str
-    step: str
-    error: str
-    final: bool = False
 
 
 class DossierStore:
@@ -48,7 +38,8 @@ class DossierStore:
         self._owner = owner
         self._first_step = first_step
         self._writer = f"w{sum(owner.encode()) % WRITERS:02d}"
-        self._stamp = instant_text if database.sqlite else _as_is
+        self._stamp = instant_text if database.sqlite else instant
+        self._clock = WorkClock()
 
     # --- accepting ------------------------------------------------------------------------------
 
@@ -76,7 +67,7 @@ class DossierStore:
         inserted = self._claim_keys(connection, first)
         taken = self._taken(connection, [first[key] for key in inserted])
         fresh = [a for a in new if first[a.key] is a and a.key in inserted and a.key not in taken]
-        now = time.time()
+        now = self._clock.now(connection)
         received = AlertStatus.RECEIVED.value
         statements.insert_alerts(
             connection,
@@ -114,8 +105,7 @@ class DossierStore:
 
     async def in_flight(self) -> int:
         """See `ports.Intake.in_flight`."""
-        query = sa.select(sa.func.count()).select_from(alert_work)
-        waiting = query.where(alert_work.c.parked_at.is_(None))
+        waiting = sa.select(sa.func.count()).where(alert_work.c.parked_at.is_(None))
         return int(await self._database.read(lambda c: c.execute(waiting).scalar_one()))
 
     # --- working ----------------------------------------------------------------------------------
@@ -134,10 +124,11 @@ class DossierStore:
 
         def change(connection: Connection) -> set[str]:
             mark = mark_of(connection)
-            now = time.time()
+            now = self._clock.now(connection)
             free = (
-                f"alert_id IN {marks(len(ids), mark)} AND step = {mark} "
-                f"AND parked_at IS NULL AND lease_until <= {mark} AND not_before <= {mark}"
+                f"alert_id IN {marks(len(ids), mark)} AND step = {mark} AND parked_at IS NULL "
+                f"AND lease_until NOT BETWEEN {mark} AND {mark} "
+                f"AND not_before NOT BETWEEN {mark} AND {mark}"
             )
             if not self._database.sqlite:  # what another worker is claiming now is not waited for
                 free = (
@@ -146,7 +137,7 @@ class DossierStore:
                 )
             changed = connection.exec_driver_sql(
                 f"UPDATE alert_work SET lease_owner = {mark}, lease_until = {mark} WHERE {free}",
-                (self._owner, now + lease, *ids, step, now, now),
+                (self._owner, now + lease, *ids, step, *ahead(now), *ahead(now)),
             ).rowcount
             if changed in (0, len(ids)):
                 return set(ids) if changed else set()
@@ -224,7 +215,7 @@ class DossierStore:
                 f"DELETE FROM alert_work WHERE alert_id IN {marks(len(ours), mark)}", tuple(ours)
             )
             return ours
-        now = time.time()
+        now = self._clock.now(connection)
         statements.update_work(
             connection,
             [
@@ -252,7 +243,7 @@ class DossierStore:
             The ids that were parked.
         """
         return await self._database.write(
-            lambda connection: self._fail(connection, step, failures, max_attempts, pause)
+            lambda c: self._fail(c, step, failures, max_attempts, pause)
         )
 
     def _fail(
@@ -260,21 +251,21 @@ class DossierStore:
         connection: Connection,
         step: str,
         failures: Sequence[Failure],
-        max_attempts: int,
+        most: int,
         pause: float,
     ) -> list[str]:
         parked = []
         for failure in failures:
+            row = alert_work.c
             held = sa.and_(
-                alert_work.c.alert_id == failure.alert_id,
-                alert_work.c.step == step,
-                alert_work.c.lease_owner == self._owner,
+                row.alert_id == failure.alert_id, row.step == step, row.lease_owner == self._owner
             )
-            tried = connection.execute(sa.select(alert_work.c.attempts).where(held)).scalar()
+            tried = connection.execute(sa.select(row.attempts).where(held)).scalar()
             if tried is None:
                 continue
-            attempts, now = tried + 1, time.time()
-            last = failure.final or attempts >= max_attempts
+            attempts, now = tried + 1, self._clock.now(connection)
+            wait = min(pause * 2 ** (attempts - 1), LONGEST_WAIT)
+            last = failure.final or attempts >= most
             connection.execute(
                 sa.update(alert_work)
                 .where(held)
@@ -282,7 +273,7 @@ class DossierStore:
                     attempts=attempts,
                     lease_owner=None,
                     lease_until=0.0,
-                    not_before=now + pause * 2 ** (attempts - 1),
+                    not_before=now + wait,
                     parked_at=now if last else None,
                     error=f"{failure.step}: {failure.error}",
                 )
@@ -298,10 +289,11 @@ class DossierStore:
         """Give a parked alert its attempts back; False when it is not parked."""
 
         def change(connection: Connection) -> bool:
+            now = self._clock.now(connection)
             result = connection.execute(
                 sa.update(alert_work)
                 .where(alert_work.c.alert_id == alert_id, alert_work.c.parked_at.is_not(None))
-                .values(parked_at=None, attempts=0, not_before=0.0, since=time.time(), rung_at=0.0)
+                .values(parked_at=None, attempts=0, not_before=0.0, since=now, rung_at=0.0)
             )
             if result.rowcount != 1:
                 return False
@@ -312,36 +304,44 @@ class DossierStore:
 
         return await self._database.write(change)
 
+    async def now(self) -> float:
+        """The time that counts for leases, pauses and bells."""
+        return await self._database.read(self._clock.now)
+
     async def due(self, step: str, *, rung_before: float, limit: int) -> list[str]:
         """Ids that wait for `step` and that nobody works on: ring for them again.
 
         Args:
             step: the step's name.
-            rung_before: epoch seconds; a bell that rang later may still be heard. Alerts whose
+            rung_before: as `now` tells it; a bell that rang later may still be heard. Alerts whose
                 pause after a failed attempt is over are due whenever it rang.
             limit: the most ids; those that waited longest come first.
         """
-        now = time.time()
+        return await self._database.write(
+            lambda connection: self._due(connection, step, rung_before, limit), durable=False
+        )
+
+    def _due(self, connection: Connection, step: str, before: float, limit: int) -> list[str]:
+        now, work = self._clock.now(connection), alert_work.c
         idle = sa.and_(
-            alert_work.c.step == step,
-            alert_work.c.parked_at.is_(None),
-            alert_work.c.lease_until <= now,
-            alert_work.c.not_before <= now,
+            work.step == step,
+            work.parked_at.is_(None),
+            sa.not_(work.lease_until.between(*ahead(now))),
+            sa.not_(work.not_before.between(*ahead(now))),
             sa.or_(
-                alert_work.c.rung_at < rung_before, alert_work.c.rung_at < alert_work.c.not_before
+                sa.not_(work.rung_at.between(before, now + LONGEST_WAIT)),
+                sa.and_(work.rung_at < work.not_before, work.not_before <= now),
             ),
         )
-        some = sa.select(alert_work.c.alert_id).where(idle).order_by(alert_work.c.since)
+        some = sa.select(work.alert_id).where(idle).order_by(work.since)
         some = some.limit(limit).with_for_update(skip_locked=True)
         change = (
             sa.update(alert_work)
-            .where(alert_work.c.alert_id.in_(some.scalar_subquery()))
+            .where(work.alert_id.in_(some.scalar_subquery()))
             .values(rung_at=now)
-            .returning(alert_work.c.alert_id)
+            .returning(work.alert_id)
         )
-        return await self._database.write(
-            lambda c: list(c.execute(change).scalars()), durable=False
-        )
+        return list(connection.execute(change).scalars())
 
     async def release(self, *, everyone: bool = False) -> None:
         """Give back the leases of this owner, so that others need not wait for them to run out.
@@ -392,7 +392,3 @@ def _set_status(connection: Connection, ids: Sequence[str], status: AlertStatus)
     if ids:
         change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
         connection.execute(change.values(status=status.value))
-
-
-def _as_is(value: datetime) -> datetime:
-    return value

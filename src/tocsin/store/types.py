@@ -42,6 +42,11 @@ def instant_text(value: datetime) -> str:
     return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
+def instant(value: datetime) -> datetime:
+    """The same moment: PostgreSQL's driver takes it as it is."""
+    return value
+
+
 def json_text() -> sa.types.TypeEngine[Any]:
     """A column of JSON text; values go in and come out as text."""
     return sa.Text().with_variant(_JsonAsText(), "postgresql")
