@@ -99,12 +99,14 @@ def _holds_nul(value: Any) -> bool:
 def ioc_key(value: str) -> str:
     """The value as it stands in `threat_intel.ioc`.
 
-    A value longer than 1,024 characters (a URL, as a rule) is cut and completed with its SHA-256,
-    so that it stays unique and an index can hold it.
+    A value longer than 1,024 bytes (a URL, as a rule) is cut and completed with its SHA-256, so
+    that it stays unique and an index can hold it.
     """
-    if len(value) <= IOC_LIMIT:
+    if len(value) <= IOC_LIMIT and (value.isascii() or len(value.encode()) <= IOC_LIMIT):
         return value
-    return value[: IOC_LIMIT - 72] + "…sha256:" + sha256(value.encode()).hexdigest()
+    whole = value.encode()
+    cut = whole[: IOC_LIMIT - 74].decode(errors="ignore")
+    return f"{cut}…sha256:{sha256(whole).hexdigest()}"
 
 
 def alert_row(dossier: Dossier, status: AlertStatus, stamp: Stamp) -> Row:
