@@ -186,8 +186,8 @@ class DossierStore:
             statements.update_alerts(
                 connection, [rows.alert_row(d, status, self._stamp) for d in mine]
             )
-        elif next_step is None:
-            _set_status(connection, [d.alert_id for d in mine], status)
+        elif "verdict" in filled:
+            statements.update_queue(connection, [rows.queue_row(d, status) for d in mine])
         if "context" in filled:
             statements.insert_context(connection, rows.context_rows(mine))
         if "verdict" in filled:

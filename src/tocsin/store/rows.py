@@ -69,6 +69,7 @@ ALERT_COLUMNS = (
     "rule_id",
     "rule_name",
     "status",
+    "risk_score",
     "normalized",
 )
 
@@ -139,8 +140,15 @@ def alert_row(dossier: Dossier, status: AlertStatus, stamp: Stamp) -> Row:
         alert.rule.id,
         alert.rule.name,
         status.value,
+        None if dossier.verdict is None else dossier.verdict.risk_score,
         text(alert),
     )
+
+
+def queue_row(dossier: Dossier, status: AlertStatus) -> Row:
+    """`alert_id` and what the queue of triaged alerts is sorted by."""
+    risk = None if dossier.verdict is None else dossier.verdict.risk_score
+    return (dossier.alert_id, status.value, risk)
 
 
 def context_rows(dossiers: Iterable[Dossier]) -> list[Row]:

@@ -21,6 +21,7 @@ insert_alerts = BulkInsert(
 )
 insert_work = BulkInsert(alert_work, ("alert_id", "step", "since", "rung_at"), key=("alert_id",))
 update_alerts = BulkUpdate(alerts, "alert_id", rows.ALERT_COLUMNS)
+update_queue = BulkUpdate(alerts, "alert_id", ("status", "risk_score"))
 insert_context = BulkInsert(
     alert_context,
     ("alert_id", "context_type", "context_data", "source", "confidence_score"),
