@@ -165,7 +165,7 @@ def _columns() -> sa.Select[Any]:
 
 def _page(wanted: AlertFilter, limit: int, after: finding.Key | None) -> finding.Wanted:
     a, t = alerts.c, triage_results.c
-    of_alert = {
+    of_alert: dict[sa.ColumnElement[Any], Any] = {
         a.status: wanted.status,
         a.severity: wanted.severity,
         a.source: wanted.source,
@@ -174,9 +174,10 @@ def _page(wanted: AlertFilter, limit: int, after: finding.Key | None) -> finding
         a.host_name: wanted.host_name,
         a.asset_id: wanted.asset_id,
         a.user_name: wanted.user_name,
-        a.rule_id: wanted.rule_id,
+        # not the bare column: SQLite would put the value into the index's expression over it
+        a.rule_id + "": wanted.rule_id,
     }
-    of_verdict = {
+    of_verdict: dict[sa.ColumnElement[Any], Any] = {
         t.verdict: wanted.verdict,
         t.risk_level: wanted.risk_level,
         t.requires_human_review: wanted.requires_human_review,
