@@ -68,13 +68,11 @@ def newest(connection: Connection, wanted: Wanted) -> list[Key]:
 def _walked(connection: Connection, wanted: Wanted) -> list[Key]:
     """Those of the newest `WALK` alerts that fit."""
     by, alert_id = alerts.c.received_at, alerts.c.alert_id
-    recent = sa.select(alert_id).order_by(by.desc(), alert_id.desc()).limit(WALK)
+    recent = sa.select(by).order_by(by.desc(), alert_id.desc()).offset(WALK).limit(1)
     if wanted.after is not None:
         recent = recent.where(_beyond(by, wanted.after))
-    some = recent.subquery("recent")
-    query = sa.select(by, alert_id).select_from(_tables(wanted))
-    query = query.join(some, some.c.alert_id == alert_id).where(*wanted.where)
-    query = query.order_by(by.desc(), alert_id.desc()).limit(wanted.limit)
+    oldest = connection.execute(recent).scalar()
+    query = _first(by, [] if oldest is None else [by >= oldest], wanted)
     return [(row[0], row[1]) for row in connection.execute(query)]
 
 
