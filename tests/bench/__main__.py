@@ -8,7 +8,7 @@ import subprocess
 
 from rich.console import Console
 from rich.table import Table
-from tests.bench import embedded, million, services
+from tests.bench import embedded, million, retention, services
 from tests.bench.figures import Figure
 from tests.servers import ROOT
 
@@ -17,7 +17,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="runs of each throughput figure")
     parser.add_argument(
-        "--only", choices=("embedded", "services", "million"), help="measure one of them, not all"
+        "--only",
+        choices=("embedded", "services", "million", "retention"),
+        help="measure one of them, not all",
     )
     parser.add_argument(
         "--stored", type=int, default=million.STORED, help="alerts that million fills up to"
@@ -27,6 +29,7 @@ def main() -> None:
         "embedded": lambda: embedded.measure(wanted.runs),
         "services": lambda: services.measure(wanted.runs),
         "million": lambda: million.measure(wanted.stored),
+        "retention": retention.measure,
     }
     results: dict[str, Figure] = {}
     for name, measure in measures.items():
