@@ -144,7 +144,7 @@ class Worker:
         if not dossiers:
             return []
         try:
-            done = await patiently(step.name, lambda: work(dossiers))
+            done = await patiently(step.name, lambda: metrics.Spending(step.name, work(dossiers)))
             _check(step, dossiers, done)
         except Exception as error:  # noqa: BLE001  # the edge: whatever it is, one alert has it
             if len(dossiers) == 1:

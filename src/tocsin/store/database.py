@@ -174,7 +174,8 @@ def _timed(use: str, run: Callable[..., T], *arguments: Any) -> T:
     """Run a transaction once, and count how long it took and why it failed."""
     started = time.perf_counter()
     try:
-        return run(*arguments)
+        with metrics.spent(use):
+            return run(*arguments)
     except SQLAlchemyError as error:
         trouble = trouble_of(error) if isinstance(error, DBAPIError) else Trouble.REFUSED
         metrics.DATABASE_FAILURES.labels(use, trouble.value).inc()

@@ -1,10 +1,10 @@
 """Dossiers as rows and back: the only place that knows which field stands in which column."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -108,6 +108,37 @@ def ioc_key(value: str) -> str:
     whole = value.encode()
     cut = whole[: IOC_LIMIT - 74].decode(errors="ignore")
     return f"{cut}…sha256:{sha256(whole).hexdigest()}"
+
+
+class Made(NamedTuple):
+    """The rows of a batch, by table; `queue` and `alerts` are changes of rows that are there."""
+
+    alerts: list[Row]
+    queue: list[Row]
+    contexts: list[Row]
+    verdicts: list[Row]
+    intel: list[Row]
+    prevalence: list[tuple[str, str, str, int]]
+
+
+def made(
+    dossiers: Sequence[Dossier], filled: Container[str], status: AlertStatus, stamp: Stamp
+) -> Made:
+    """The rows of these dossiers for the fields that were filled.
+
+    Raises:
+        DataQualityError: a text in one of them cannot be stored.
+    """
+    now = stamp(datetime.now(UTC))
+    alert, verdict, context = "alert" in filled, "verdict" in filled, "context" in filled
+    return Made(
+        alerts=[alert_row(d, status, stamp) for d in dossiers] if alert else [],
+        queue=[queue_row(d, status) for d in dossiers] if verdict and not alert else [],
+        contexts=context_rows(dossiers) if context else [],
+        verdicts=[triage_row(d, now) for d in dossiers] if verdict else [],
+        intel=intel_rows(dossiers, stamp) if "intel" in filled else [],
+        prevalence=prevalence_rows(dossiers) if context else [],
+    )
 
 
 def alert_row(dossier: Dossier, status: AlertStatus, stamp: Stamp) -> Row:
