@@ -30,6 +30,7 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 from tocsin import metrics
 from tocsin.errors import SettingsError, StoreUnavailable
 from tocsin.store.bulk import WRITTEN
+from tocsin.store.copying import STAGED
 from tocsin.store.trouble import Trouble, raised_for, trouble_of
 
 T = TypeVar("T")
@@ -142,7 +143,8 @@ class Database:
             if self.sqlite:
                 self._check_file()
                 _set_sqlite_sync(connection, durable)
-            connection.info.pop(WRITTEN, None)
+            for noted in (WRITTEN, STAGED):
+                connection.info.pop(noted, None)
             with connection.begin():
                 if self.sqlite:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -15,7 +15,7 @@ from tocsin import metrics
 from tocsin.model import AlertStatus, Dossier
 from tocsin.ports import Accepted, Failure, NewAlert
 from tocsin.store import audit, history, reading, rows, statements
-from tocsin.store.bulk import mark_of, marks
+from tocsin.store.bulk import among, mark_of
 from tocsin.store.clock import LONGEST_WAIT, WorkClock, ahead
 from tocsin.store.database import Database
 from tocsin.store.tables import alert_context, alert_keys, alert_work, alerts, triage_results
@@ -125,8 +125,9 @@ class DossierStore:
         def change(connection: Connection) -> set[str]:
             mark = mark_of(connection)
             now = self._clock.now(connection)
+            some, listed = among(connection, "alert_id", ids)
             free = (
-                f"alert_id IN {marks(len(ids), mark)} AND step = {mark} AND parked_at IS NULL "
+                f"{some} AND step = {mark} AND parked_at IS NULL "
                 f"AND lease_until NOT BETWEEN {mark} AND {mark} "
                 f"AND not_before NOT BETWEEN {mark} AND {mark}"
             )
@@ -137,7 +138,7 @@ class DossierStore:
                 )
             changed = connection.exec_driver_sql(
                 f"UPDATE alert_work SET lease_owner = {mark}, lease_until = {mark} WHERE {free}",
-                (self._owner, now + lease, *ids, step, *ahead(now), *ahead(now)),
+                (self._owner, now + lease, *listed, step, *ahead(now), *ahead(now)),
             ).rowcount
             if changed in (0, len(ids)):
                 return set(ids) if changed else set()
@@ -203,10 +204,8 @@ class DossierStore:
         ids = [dossier.alert_id for dossier in done]
         ours = reading.waiting_ids(connection, ids, step, self._owner, lock=True)
         if next_step is None:
-            mark = mark_of(connection)
-            connection.exec_driver_sql(
-                f"DELETE FROM alert_work WHERE alert_id IN {marks(len(ours), mark)}", tuple(ours)
-            )
+            some, listed = among(connection, "alert_id", list(ours))
+            connection.exec_driver_sql(f"DELETE FROM alert_work WHERE {some}", listed)
             return ours
         now = self._clock.now(connection)
         statements.update_work(

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from tocsin.model import Prevalence
 from tocsin.ports import EntityKey
-from tocsin.store.bulk import BulkInsert, mark_of, values
+from tocsin.store.bulk import PIPELINED, BulkInsert, mark_of, values
 from tocsin.store.database import Database
 from tocsin.store.fetch import fetch
 from tocsin.store.tables import prevalence
@@ -75,27 +76,35 @@ def _counts(
     found: list[tuple[str, str, int, int, int]] = []
     for start in range(0, len(keys), SIZES[-1]):
         part = keys[start : start + SIZES[-1]]
-        size = next(size for size in SIZES if size >= len(part))
-        padded = chain(part, [NO_KEY] * (size - len(part)))
+        if mark == PIPELINED:
+            statement = _statement(_ARRAYS, mark)
+            listed: tuple[Any, ...] = ([key[0] for key in part], [key[1] for key in part])
+        else:
+            size = next(size for size in SIZES if size >= len(part))
+            padded = chain(part, [NO_KEY] * (size - len(part)))
+            statement = _statement(f"(VALUES {values(size, 2, mark)}) AS v", mark)
+            listed = tuple(chain.from_iterable(padded))
         rows = fetch(
             connection,
             ("kind", "value", "day", "week", "month"),
-            _statement(size, mark),
-            (today, week, *chain.from_iterable(padded), month, today),
+            statement,
+            (today, week, *listed, month, today),
         )
         found.extend([(kind, value, int(d), int(w), int(m)) for kind, value, d, w, m in rows])
     return found
 
 
+_ARRAYS = "unnest(CAST(%s AS text[]), CAST(%s AS text[])) AS v (column1, column2)"
+
+
 @lru_cache(maxsize=2 * len(SIZES))
-def _statement(keys: int, mark: str) -> str:
+def _statement(wanted: str, mark: str) -> str:
     """One search of the primary key per wanted key; both databases name VALUES' columns alike."""
     return (
         "SELECT p.kind, p.value, "
         f"SUM(CASE WHEN p.day = {mark} THEN p.count ELSE 0 END) AS day, "
         f"SUM(CASE WHEN p.day >= {mark} THEN p.count ELSE 0 END) AS week, "
-        "SUM(p.count) AS month "
-        f"FROM (VALUES {values(keys, 2, mark)}) AS v "
+        f"SUM(p.count) AS month FROM {wanted} "
         "JOIN prevalence p ON p.kind = v.column1 AND p.value = v.column2 "
         f"WHERE p.day BETWEEN {mark} AND {mark} GROUP BY p.kind, p.value"
     )

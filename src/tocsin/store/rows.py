@@ -27,7 +27,7 @@ from tocsin.model import (
     UserContext,
     Verdict,
 )
-from tocsin.store.bulk import Row
+from tocsin.store.copying import Row
 
 IOC_LIMIT = 1024
 PREVALENCE_LIMIT = 256

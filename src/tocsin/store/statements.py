@@ -17,9 +17,14 @@ insert_new_keys = BulkInsert(
     alert_keys, ("key", "alert_id", "digest"), key=("key",), returning="key"
 )
 insert_alerts = BulkInsert(
-    alerts, ("alert_id", "received_at", "source", "status", "raw_data"), key=("alert_id",)
+    alerts,
+    ("alert_id", "received_at", "source", "status", "raw_data"),
+    key=("alert_id",),
+    fresh=True,
 )
-insert_work = BulkInsert(alert_work, ("alert_id", "step", "since", "rung_at"), key=("alert_id",))
+insert_work = BulkInsert(
+    alert_work, ("alert_id", "step", "since", "rung_at"), key=("alert_id",), fresh=True
+)
 update_alerts = BulkUpdate(alerts, "alert_id", rows.ALERT_COLUMNS)
 update_queue = BulkUpdate(alerts, "alert_id", ("status", "risk_score"))
 insert_context = BulkInsert(
@@ -27,6 +32,7 @@ insert_context = BulkInsert(
     ("alert_id", "context_type", "context_data", "source", "confidence_score"),
     key=("alert_id", "context_type"),
     update={n: f"excluded.{n}" for n in ("context_data", "source", "confidence_score")},
+    fresh=True,
 )
 insert_intel = BulkInsert(
     threat_intel,
@@ -73,6 +79,7 @@ insert_triage = BulkInsert(
     _TRIAGE_COLUMNS,
     key=("alert_id",),
     update={name: f"excluded.{name}" for name in _TRIAGE_COLUMNS[1:]},
+    fresh=True,
 )
 add_count = BulkInsert(
     pipeline_counts,
