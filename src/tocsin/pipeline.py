@@ -21,7 +21,7 @@ STEPS: tuple[Step, ...] = (
         fills="alert",
         work=normalize.build,
         batch=500,
-        lease=60.0,
+        lease=30.0,
     ),
     Step(
         name="context",
@@ -30,7 +30,7 @@ STEPS: tuple[Step, ...] = (
         fills="context",
         work=context.build,
         batch=500,
-        lease=60.0,
+        lease=30.0,
     ),
     Step(
         name="intel",
@@ -39,7 +39,7 @@ STEPS: tuple[Step, ...] = (
         fills="intel",
         work=intel.build,
         batch=500,
-        lease=120.0,
+        lease=30.0,
     ),
     Step(
         name="triage",
@@ -48,7 +48,7 @@ STEPS: tuple[Step, ...] = (
         fills="verdict",
         work=triage.build,
         batch=500,
-        lease=120.0,
+        lease=30.0,
     ),
 )
 

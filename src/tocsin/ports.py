@@ -42,7 +42,8 @@ class Step:
 
     `name` is the folder, the role on the command line, the metric label and the value of
     `alert_work.step`. `takes` and `gives` are queue names. `fills` is the dossier's field. `work`
-    builds the step's function. `batch` is the most alerts it takes at once; `lease` is in seconds.
+    builds the step's function. `batch` is the most alerts it takes at once. `lease` is the
+    seconds after which a dead worker's batch is free; a living one renews it.
     """
 
     name: str

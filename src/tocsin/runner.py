@@ -10,6 +10,7 @@ waits with what it has in hand. The sweeper rings again for work that nobody ans
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from tocsin.traces import NONE, Trace, Traces
 
 T = TypeVar("T")
 ENVELOPE_IDS = 200
+RENEWALS = 3  # of a lease within its time, so that one may be late
 SWEEP_IDS = 2000
 ERROR_LIMIT = 500
 
@@ -64,7 +66,7 @@ class Worker:
         self._before = filled_before(steps[0])
         self._fills = tuple(step.fills for step in steps)
         self._size = min(settings.batch, *(step.batch for step in steps))
-        self._lease = sum(step.lease for step in steps)
+        self._lease = max(step.lease for step in steps)
         self._store = store
         self._bus = bus
         self._settings = settings
@@ -100,7 +102,20 @@ class Worker:
         if not claimed:
             return
         metrics.BATCH_ALERTS.labels(self._first.name).observe(len(claimed))
-        waiting = [alert_id for alert_id in ids if alert_id in claimed]
+        renewing = asyncio.create_task(self._renew(list(claimed)))
+        try:
+            await self._work([alert_id for alert_id in ids if alert_id in claimed], told)
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, ids: Sequence[str]) -> None:
+        """Hold on to a batch for as long as it takes; a dead worker's is soon free."""
+        while True:
+            await asyncio.sleep(self._lease / RENEWALS)
+            with contextlib.suppress(Unavailable):
+                await self._store.renew(self._first.name, ids, self._lease)
+
+    async def _work(self, waiting: Sequence[str], told: Traces) -> None:
         loaded = await patiently("load", lambda: self._store.load(waiting, self._before))
         batch = Batch(loaded, told, traces.distinct(waiting, told))
         for step, work in self._steps:

@@ -146,6 +146,19 @@ class DossierStore:
 
         return await self._database.write(change, durable=False)
 
+    async def renew(self, step: str, ids: Sequence[str], lease: float) -> None:
+        """Hold what this owner holds of these for another `lease` seconds."""
+
+        def change(connection: Connection) -> None:
+            mark, (some, listed) = mark_of(connection), among(connection, "alert_id", ids)
+            connection.exec_driver_sql(
+                f"UPDATE alert_work SET lease_until = {mark} "
+                f"WHERE {some} AND step = {mark} AND lease_owner = {mark}",
+                (self._clock.now(connection) + lease, *listed, step, self._owner),
+            )
+
+        await self._database.write(change, durable=False)
+
     async def load(self, ids: Sequence[str], filled: Sequence[str] = ()) -> list[Dossier]:
         """The dossiers of these alerts, with the fields that the steps before have `filled`.
 
