@@ -39,7 +39,6 @@ class LeaseStore:
 
     async def since_done(self, name: str) -> float:
         """Seconds since it was done last; at first, since somebody asked for the first time."""
-
         query = sa.select(leases.c.done_at).where(leases.c.name == name)
         found = await self._database.read(lambda connection: connection.execute(query).scalar())
         if found is not None:
