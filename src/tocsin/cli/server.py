@@ -39,9 +39,12 @@ class Parts:
     ingest: bool
     alert_routes: bool
     alone: bool
+    models: bool = False
 
 
-EVERYTHING = Parts(tuple(step.name for step in STEPS), ingest=True, alert_routes=True, alone=True)
+EVERYTHING = Parts(
+    tuple(step.name for step in STEPS), ingest=True, alert_routes=True, alone=True, models=True
+)
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -80,7 +83,11 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop)
     async with running(
-        settings, steps=parts.steps, ingest=parts.ingest, alone=parts.alone
+        settings,
+        steps=parts.steps,
+        ingest=parts.ingest,
+        alone=parts.alone,
+        models=parts.models,
     ) as system:
         application = create_application(system, alert_routes=parts.alert_routes)
         server = _Server(

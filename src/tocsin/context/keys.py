@@ -94,14 +94,20 @@ def _rule_host(rule: str, host: str) -> tuple[EntityKey, ...]:
 def rule_host_history(dossier: Dossier) -> tuple[EntityKey, ...]:
     """The key of the alert's rule on its machine, if it names both; only decisions are counted."""
     alert = dossier.alert or NO_ALERT
-    rule, host = _rule(dossier.source, alert.rule.id or alert.rule.name), alert.host
+    rule, host = rule_of(dossier), alert.host
     return _rule_host(rule, lowered(host.name) or lowered(host.id) or address_text(host.ip))
+
+
+def rule_of(dossier: Dossier) -> str:
+    """The rule that fired, as the history counts it; empty where the alert names none."""
+    alert = dossier.alert or NO_ALERT
+    return _rule(dossier.source, alert.rule.id or alert.rule.name)
 
 
 def network_history(dossier: Dossier) -> tuple[EntityKey, ...]:
     """The keys of the rule and of both addresses, as far as the alert has them."""
     alert = dossier.alert or NO_ALERT
-    rule = _rule(dossier.source, alert.rule.id or alert.rule.name)
+    rule = rule_of(dossier)
     source = address_text(alert.source.ip)
     destination = address_text(alert.destination.ip)
     keys: list[EntityKey] = []

@@ -65,13 +65,28 @@ class AddressContext(Record, frozen=True, kw_only=True):
     organisation: str | None = None
 
 
+class Activity(Record, frozen=True, kw_only=True):
+    """What came before the alert, by the clock of the events; the machine is the one it is about.
+
+    All counts are of the hour before; `since` is in seconds and None when the rule was not seen
+    on this machine before (of what is remembered).
+    """
+
+    rule: int = 0  # alerts of this rule on this machine
+    host: int = 0  # alerts on this machine
+    everywhere: int = 0  # alerts at all
+    rules: int = 0  # other rules that fired on this machine
+    since: float | None = None  # since this rule last fired on this machine
+
+
 class NetworkContext(Record, frozen=True, kw_only=True, tag_field="type", tag="network"):
-    """Context of type `network`."""
+    """Context of type `network`; `activity` is what came before the alert."""
 
     direction: NetworkDirection = NetworkDirection.UNKNOWN
     source: AddressContext | None = None
     destination: AddressContext | None = None
     prevalence: tuple[Prevalence, ...] = ()
+    activity: Activity | None = None
 
 
 class AssetContext(Record, frozen=True, kw_only=True, tag_field="type", tag="asset"):

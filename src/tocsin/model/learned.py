@@ -1,5 +1,6 @@
 """What is learned from people's decisions, and how good it was."""
 
+from bisect import bisect_left
 from datetime import datetime
 
 import msgspec
@@ -17,14 +18,55 @@ class Example(Record, frozen=True, kw_only=True):
     decided_at: datetime
 
 
-class Learned(Record, frozen=True, kw_only=True):
-    """A learned model; `version` is the hash of its content.
+class Curve(Record, frozen=True, kw_only=True):
+    """A weight (log-odds) that depends on a number in steps.
 
-    `weights` are in log-odds, by the name of the evidence.
+    `levels` has one entry more than `edges`: the weight below the first edge, between the first and
+    the second, and so on; a value that equals an edge belongs below it.
+    """
+
+    edges: tuple[float, ...] = ()
+    levels: tuple[float, ...] = (0.0,)
+
+    def at(self, value: float) -> float:
+        """The weight of a value."""
+        return self.levels[bisect_left(self.edges, value)]
+
+
+class Decided(Record, frozen=True, kw_only=True):
+    """How the alerts of one rule had been decided when the model was learned."""
+
+    attacks: int = 0
+    harmless: int = 0
+
+
+class Calibration(Record, frozen=True, kw_only=True):
+    """Platt's logistic correction: `slope` (above 0) times the sum, plus `intercept`."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+class Learned(Record, frozen=True, kw_only=True):
+    """A learned model; `version` is the hash of its content. All weights are in log-odds.
+
+    An alert's sum is `base`, plus `expert` times the sum of the expert weights, plus what is added
+    here for each piece of `evidence` by its name, each of the alert's `words` and each number's
+    `curves`. A calibration then turns the sum into the logit of the probability: `known` for rules
+    whose alerts were among the examples, `new` for others.
     """
 
     version: str
-    weights: dict[str, float] = msgspec.field(default_factory=dict)
+    examples: int = 0
+    attacks: int = 0
+    base: float = 0.0
+    expert: float = 1.0
+    evidence: dict[str, float] = msgspec.field(default_factory=dict)
+    words: dict[str, float] = msgspec.field(default_factory=dict)
+    curves: dict[str, Curve] = msgspec.field(default_factory=dict)
+    rules: dict[str, Decided] = msgspec.field(default_factory=dict)
+    known: Calibration = Calibration()
+    new: Calibration = Calibration()
 
 
 class ModelMetrics(Record, frozen=True, kw_only=True, omit_defaults=False):
