@@ -17,6 +17,7 @@ from tocsin.app import System
 from tocsin.errors import InputError, NotFoundError, PayloadError, Unavailable
 from tocsin.ingest import BodyKind, Item, Limits, read_body, unzip
 from tocsin.model import AlertStatus, Disposition, Dossier, KeyScope, Record, RiskLevel, Severity
+from tocsin.narrate import unasked
 from tocsin.normalize import to_ecs, to_ocsf
 from tocsin.pipeline import FIRST, STEPS
 from tocsin.ports import Accepted
@@ -157,7 +158,8 @@ async def list_alerts(
     "/{alert_id:str}",
     guards=[needs(KeyScope.READ)],
     summary="Read one alert",
-    description="The whole dossier; format=ecs (Elastic Common Schema) or format=ocsf (Detection "
+    description="The whole dossier, with a model's second opinion where one was wanted; "
+    "format=ecs (Elastic Common Schema) or format=ocsf (Detection "
     "Finding, class 2004) for exports.",
 )
 async def read_alert(
@@ -174,6 +176,8 @@ async def read_alert(
     closing = await system.store.closing.closing_of(alert_id)
     dossier = found[0] if closing is None else msgspec.structs.replace(found[0], closing=closing)
     if export == "dossier":
+        opinion = await system.store.opinions.of(alert_id) or unasked(dossier, system.settings)
+        dossier = msgspec.structs.replace(dossier, opinion=opinion)
         return Response(_encoder.encode(dossier), media_type="application/json")
     return Response(_encoder.encode(exported(dossier, export)), media_type="application/json")
 
@@ -188,10 +192,11 @@ async def retry_alert(request: Request[Any, Any, Any], alert_id: FromPath[str]) 
     """Give a parked alert its attempts back and ring for it."""
     system: System = request.app.state.system
     key: ApiKey = request.auth
-    if not await system.store.dossiers.unpark(alert_id, actor=f"key:{key.key_id}"):
+    status = await system.store.dossiers.unpark(alert_id, actor=f"key:{key.key_id}")
+    if status is None:
         raise NotFoundError(f"there is no parked alert {alert_id}")
     await ring(system.bus, FIRST.takes, [alert_id])  # a later step hears of it from the sweeper
-    return {"alert_id": alert_id, "status": AlertStatus.RECEIVED.value}
+    return {"alert_id": alert_id, "status": status.value}
 
 
 def exported(dossier: Dossier, form: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ NAMES = (
     "title", "rule_id", "source_ip", "destination_ip", "host_name", "asset_id", "user_name",
     "verdict", "probability", "risk_score", "risk_level", "confidence", "requires_human_review",
     "error", "closed_by",
-)  # fmt: skip  # the order of _columns()
+)  # fmt: skip  # the order of columns()
 
 
 class AlertPage(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -110,20 +110,20 @@ class QueryStore:
         rows = await self._database.read(
             lambda connection: connection.execute(query).mappings().all()
         )
-        summaries = tuple(_summary(row) for row in rows[:limit])
+        summaries = tuple(summary(row) for row in rows[:limit])
         following = _encode(sort, rows[limit - 1]) if len(rows) > limit else None
         return AlertPage(alerts=summaries, next_cursor=following)
 
     async def newest(self, limit: int) -> Sequence[AlertSummary]:
         """The alerts whose verdicts were stored last, newest first."""
         query = (
-            _columns()
+            columns()
             .order_by(triage_results.c.triaged_at.desc())
             .where(triage_results.c.alert_id.is_not(None))
             .limit(limit)
         )
         return await self._database.read(
-            lambda connection: [_summary(row) for row in connection.execute(query).mappings()]
+            lambda connection: [summary(row) for row in connection.execute(query).mappings()]
         )
 
     async def check(self) -> None:
@@ -140,7 +140,8 @@ class QueryStore:
         await self._database.check_writable()
 
 
-def _columns() -> sa.Select[Any]:
+def columns() -> sa.Select[Any]:
+    """What a list shows of each alert."""
     a, t, w, c = alerts.c, triage_results.c, alert_work.c, closures.c
     return sa.select(
         a.alert_id,
@@ -177,9 +178,9 @@ def _closed_by_policy() -> sa.ColumnElement[bool]:
     return sa.and_(closed, closures.c.reopened_at.is_(None))
 
 
-def _select(wanted: AlertFilter, sort: str) -> sa.Select[Any]:
+def narrowed(query: sa.Select[Any], wanted: AlertFilter) -> sa.Select[Any]:
+    """The query over `alerts` and `triage_results`, for the alerts that fit."""
     a, t = alerts.c, triage_results.c
-    query = _columns()
     equal = {
         a.status: wanted.status,
         a.severity: wanted.severity,
@@ -205,6 +206,12 @@ def _select(wanted: AlertFilter, sort: str) -> sa.Select[Any]:
         query = query.where(a.received_at >= wanted.since)
     if wanted.until is not None:
         query = query.where(a.received_at < wanted.until)
+    return query
+
+
+def _select(wanted: AlertFilter, sort: str) -> sa.Select[Any]:
+    a, t = alerts.c, triage_results.c
+    query = narrowed(columns(), wanted)
     if sort == "risk_score":
         return query.where(t.risk_score.is_not(None)).order_by(
             t.risk_score.desc(), t.alert_id.desc()
@@ -252,7 +259,8 @@ def _decode(cursor: str, sort: str) -> tuple[Any, str]:
     return value, alert_id
 
 
-def _summary(row: sa.RowMapping) -> AlertSummary:
+def summary(row: sa.RowMapping) -> AlertSummary:
+    """One line of a list, from a row of `columns()`."""
     values: dict[str, Any] = dict(zip(NAMES, row.values(), strict=True))
     if values["requires_human_review"] is not None:
         values["requires_human_review"] = bool(values["requires_human_review"])
