@@ -293,6 +293,7 @@ def resources(settings: Settings, store: Store) -> Resources:
         store.incidents,
         closing=store.closing,
         detections=store.detections,
+        models=store.models,
     )
 
 

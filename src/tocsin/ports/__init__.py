@@ -199,6 +199,7 @@ class Resources:
     incidents: Incidents
     closing: ClosingPolicies | None = None
     detections: DetectionSource | None = None
+    models: "Models | None" = None
 
 
 # --- closing alerts -------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from tocsin.ports import Resources, Work
 from tocsin.triage import weights as weights_file
 from tocsin.triage.analysis import analysis
 from tocsin.triage.case import Case
+from tocsin.triage.champion import Champion
 from tocsin.triage.coverage import Coverage, further_gaps
 from tocsin.triage.decision import disposition, probability, review_reasons
 from tocsin.triage.detections import NOTHING_KNOWN, DetectionIndex, FreshDetections
@@ -26,7 +27,7 @@ from tocsin.triage.registry import EXTRACTORS
 from tocsin.triage.unchecked import unchecked
 from tocsin.triage.weights import Weights
 
-__all__ = ["Model", "build", "resolve", "shipped_model", "triage"]
+__all__ = ["Model", "build", "model_with", "resolve", "shipped_model", "triage"]
 
 
 class Model:
@@ -108,6 +109,12 @@ def shipped_model() -> Model:
     return Model(*weights_file.load())
 
 
+def model_with(learned: Learned) -> Model:
+    """The shipped model with what was learned from decisions."""
+    shipped = shipped_model()
+    return Model(shipped.weights, shipped.version, learned)
+
+
 def triage(dossier: Dossier) -> Verdict:
     """The verdict on one dossier by the shipped model; a pure function of the dossier.
 
@@ -123,11 +130,13 @@ def build(resources: Resources) -> Work:
     Raises:
         SettingsError: the shipped weights cannot be used.
     """
-    model, source = shipped_model(), resources.detections
-    catalogues = FreshDetections(source, resources.settings.indicator_refresh) if source else None
+    source, interval = resources.detections, resources.settings.indicator_refresh
+    catalogues = FreshDetections(source, interval) if source else None
+    champion = Champion(shipped_model(), model_with, resources.models, interval)
 
     async def work(batch: Sequence[Dossier]) -> list[Dossier]:
         known = await catalogues.current() if catalogues else NOTHING_KNOWN
+        model = await champion.current()
         return [_judged(dossier, model, known) for dossier in batch]
 
     return work
