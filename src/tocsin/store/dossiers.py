@@ -208,7 +208,8 @@ class DossierStore:
         ours = self._advance(connection, step, done, next_step, onward)
         mine = [dossier for dossier in done if dossier.alert_id in ours]
         triaged = "verdict" in filled
-        mine = closures.settle(connection, mine) if triaged else mine
+        if triaged:
+            mine = closures.settle(connection, mine, self.queue.request(connection, mine))
         status = AlertStatus.TRIAGED if triaged else AlertStatus.RECEIVED
         if "alert" in filled:
             statements.update_alerts(
@@ -221,7 +222,6 @@ class DossierStore:
         if "verdict" in filled:
             now = self._stamp(datetime.now(UTC))
             statements.insert_triage(connection, [rows.triage_row(d, now) for d in mine])
-            self.queue.request(connection, mine)
         # Rows that other workers write too come last, in the order of their keys: locks are held
         # for as short as can be, and two workers take them in the same order.
         if "intel" in filled:
@@ -327,12 +327,12 @@ class DossierStore:
         return await self._database.write(change)
 
     async def reopen(self, alert_id: str, *, actor: str) -> bool:
-        """Give a closed alert back to people; False when it is not closed."""
+        """Give an alert that a policy closed back to people; False when none did."""
 
         def change(connection: Connection) -> bool:
-            if not statements.reopen(connection, alert_id):
+            if not closures.reopen(connection, alert_id, actor):
                 return False
-            closures.reopen(connection, alert_id, actor)
+            statements.reopen(connection, alert_id)
             audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
             return True
 
