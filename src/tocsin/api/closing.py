@@ -155,13 +155,14 @@ async def list_samples(
     "/{alert_id:str}/reopen",
     guards=[needs(KeyScope.WRITE)],
     status_code=HTTP_200_OK,
-    summary="Reopen a closed alert",
+    summary="Reopen an alert that the policy closed",
+    description="On an alert that people have decided on, undo their decision instead.",
 )
 async def reopen_alert(request: Request[Any, Any, Any], alert_id: FromPath[str]) -> dict[str, str]:
     """Give an alert that was closed back to people."""
     system: System = request.app.state.system
     if not await system.store.dossiers.reopen(alert_id, actor=_actor(request)):
-        raise NotFoundError(f"there is no closed alert {alert_id}")
+        raise NotFoundError(f"the policy has not closed {alert_id}, or people decided on it")
     return {"alert_id": alert_id, "status": AlertStatus.TRIAGED.value}
 
 

@@ -217,7 +217,8 @@ class DossierStore:
         ours = self._advance(connection, step, done, next_step, onward)
         mine = [dossier for dossier in done if dossier.alert_id in ours]
         triaged = "verdict" in filled
-        mine = closures.settle(connection, mine) if triaged else mine
+        if triaged:
+            mine = closures.settle(connection, mine, self.queue.request(connection, mine))
         status = AlertStatus.TRIAGED if triaged else AlertStatus.RECEIVED
         now = self._stamp(datetime.now(UTC))
         with metrics.spent("rows"):
@@ -228,8 +229,6 @@ class DossierStore:
             statements.finish_alerts(connection, mine)
         statements.insert_context(connection, made.contexts)
         statements.insert_triage(connection, made.verdicts)
-        if triaged:
-            self.queue.request(connection, mine)
         # Rows that other workers write too come last, in the order of their keys: locks are held
         # for as short as can be, and two workers take them in the same order.
         statements.insert_intel(connection, made.intel)
@@ -335,12 +334,12 @@ class DossierStore:
         return await self._database.write(change)
 
     async def reopen(self, alert_id: str, *, actor: str) -> bool:
-        """Give a closed alert back to people; False when it is not closed."""
+        """Give an alert that a policy closed back to people; False when none did."""
 
         def change(connection: Connection) -> bool:
-            if not statements.reopen(connection, alert_id):
+            if not closures.reopen(connection, alert_id, actor):
                 return False
-            closures.reopen(connection, alert_id, actor)
+            statements.reopen(connection, alert_id)
             audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
             return True
 

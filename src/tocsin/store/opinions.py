@@ -75,11 +75,15 @@ class Queue:
         self._select = select
         self._daily = daily
 
-    def request(self, connection: Connection, batch: Sequence[Dossier]) -> None:
-        """Queue opinions in the transaction that stores the verdicts, the most valuable first."""
+    def request(self, connection: Connection, batch: Sequence[Dossier]) -> frozenset[str]:
+        """Queue opinions in the transaction that stores the verdicts, the most valuable first.
+
+        Returns:
+            The alerts on which an opinion is awaited now.
+        """
         wanted = sorted(self._select(batch), key=lambda one: -one.value)
         if not wanted:
-            return
+            return frozenset()
         now = datetime.now(UTC)
         left = self._daily - _counted(connection, now)
         stamp = instant_text(now) if connection.dialect.name == "sqlite" else now
@@ -94,6 +98,7 @@ class Queue:
                 for place, one in enumerate(wanted)
             ],
         )
+        return frozenset(one.alert_id for place, one in enumerate(wanted) if place < left)
 
 
 NOBODY = Queue(lambda _: (), 0)

@@ -138,12 +138,12 @@ def finish_alerts(connection: Connection, done: Sequence[Dossier]) -> None:
         connection.execute(change.values(status=AlertStatus.TRIAGED.value))
 
 
-def reopen(connection: Connection, alert_id: str) -> bool:
-    """Give a closed alert back; False when it is not closed."""
+def reopen(connection: Connection, alert_id: str) -> None:
+    """Give a closed alert back to people."""
     change = sa.update(alerts).where(
         alerts.c.alert_id == alert_id, alerts.c.status == AlertStatus.CLOSED.value
     )
-    return connection.execute(change.values(status=AlertStatus.TRIAGED.value)).rowcount == 1
+    connection.execute(change.values(status=AlertStatus.TRIAGED.value))
 
 
 def due(step: str, rung_before: float, limit: int, now: float) -> sa.Executable:
