@@ -39,13 +39,15 @@ def build(settings: Settings, accounts: ModelAccounts, cache: ReplyCache) -> Rou
 
 
 def _member(config: ModelProvider, settings: Settings) -> Member:
+    key = _key(config, settings)
     try:
         check_host(config.url, settings)
+        provider = _open(config, key, settings)
     except InputError as error:
         raise SettingsError(f"TOCSIN_LLM_PROVIDERS: {config.name}: {error}") from error
     return Member(
         config=config,
-        provider=_open(config, _key(config, settings), settings),
+        provider=provider,
         breaker=Breaker(),
         pace=Pace(config.requests_per_minute, config.tokens_per_minute),
         places=asyncio.Semaphore(config.max_concurrent),
