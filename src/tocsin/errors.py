@@ -10,6 +10,7 @@ TocsinError
 ├── DataQualityError         a record holds what no database may take
 ├── ConflictError            the same id was used for something else before
 ├── NotFoundError            there is no such alert, key, file …
+├── NotEnough                too few decisions to learn from or to compare models on
 ├── ModelError               a language model did not give what it was asked for
 │   ├── ModelRefused         every provider refuses this request, as it is
 │   ├── ReplyUnusable        what came back is not what the schema asks for
@@ -106,6 +107,12 @@ class NotFoundError(TocsinError):
     """There is no such alert, key or file."""
 
     reason = "not_found"
+
+
+class NotEnough(TocsinError):
+    """There are too few decisions to learn from, or to compare models on; no failure."""
+
+    reason = "not_enough"
 
 
 class ModelError(TocsinError):

@@ -150,9 +150,31 @@ class Settings(BaseSettings):
         description='Names of networks, as a JSON object {"CIDR": "name"}; the longest match wins.',
     )
 
+    internal_domains: tuple[str, ...] = Field(
+        (),
+        description="Domains that belong to the organisation, as a JSON list; a language model "
+        "reads pseudonyms in their place.",
+    )
+
     # --- intelligence -----------------------------------------------------------------------
     indicator_refresh: float = Field(
         0.2, gt=0, description="Seconds between looks for changed indicators."
+    )
+
+    # --- learning ---------------------------------------------------------------------------
+    learn_interval: float = Field(
+        24.0,
+        ge=0,
+        description="Hours between runs of tocsin learn, which the server starts as a process of "
+        "its own; 0 turns them off.",
+    )
+
+    # --- closing alerts ---------------------------------------------------------------------
+    autoclose_refresh: float = Field(
+        0.2, gt=0, description="Seconds between looks whether the closing policy has changed."
+    )
+    autoclose_check: float = Field(
+        30.0, gt=0, description="Seconds between looks for drift while alerts are closed."
     )
 
     # --- language models ------------------------------------------------------------------------
@@ -185,6 +207,64 @@ class Settings(BaseSettings):
     )
     llm_cache_replies: int = Field(
         10_000, ge=1, description="Most replies that are kept; the oldest go first."
+    )
+
+    # --- a language model's second opinion --------------------------------------------------
+    narrator_enabled: bool | None = Field(
+        None,
+        description="Whether a language model is asked for a second opinion on alerts where it "
+        "could change the outcome. Not given: yes, if a provider is configured.",
+    )
+    narrator_min_value: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="Least that an opinion must be able to change, 0-1: the risk at stake, "
+        "explanation and gaps it could fill.",
+    )
+    narrator_min_risk: float = Field(
+        20.0,
+        ge=0,
+        le=100,
+        description="Risk that an alert must be able to reach for an opinion to be wanted.",
+    )
+    narrator_daily: int = Field(
+        500, ge=0, description="Most opinions in a UTC day; what is wanted beyond them says so."
+    )
+    narrator_parallel: int = Field(
+        2, ge=1, le=32, description="Opinions that one process works on at once."
+    )
+    narrator_steps: int = Field(
+        3, ge=0, le=10, description="Most rounds of look-ups that a model may ask for."
+    )
+    narrator_tokens: int = Field(
+        12_000, ge=500, description="Most tokens that one opinion may use, all rounds together."
+    )
+    narrator_prompt_tokens: int = Field(
+        3_000, ge=300, description="Most tokens of a dossier that are sent, estimated."
+    )
+    narrator_timeout: float = Field(
+        120.0, gt=0, description="Seconds after which an opinion is given up."
+    )
+    narrator_attempts: int = Field(
+        4, ge=1, description="Tries of one opinion before it is given up."
+    )
+    narrator_pause: float = Field(
+        30.0,
+        gt=0,
+        description="Seconds before the second try of an opinion; four times as long "
+        "with each further one.",
+    )
+    narrator_interval: float = Field(
+        1.0, gt=0, description="Seconds between looks for opinions that are wanted."
+    )
+
+    # --- what follows a verdict ---------------------------------------------------------------
+    approval_hours: float = Field(
+        24.0,
+        gt=0,
+        le=24 * 365,
+        description="Hours after which the approval of a proposed action ends.",
     )
 
     # --- the audit trail -----------------------------------------------------------------------
@@ -239,6 +319,17 @@ class Settings(BaseSettings):
             raise ValueError(f"two providers are named {', '.join(sorted(doubled))}")
         return value
 
+    @model_validator(mode="after")
+    def _narrator_has_a_model(self) -> "Settings":
+        if self.narrator_enabled and not self.llm_providers:
+            raise ValueError("TOCSIN_NARRATOR_ENABLED needs a provider in TOCSIN_LLM_PROVIDERS")
+        return self
+
+    @property
+    def narrates(self) -> bool:
+        """Whether second opinions are wanted."""
+        return bool(self.llm_providers) and self.narrator_enabled is not False
+
     @property
     def database_url(self) -> str:
         """The database URL, with the embedded default filled in."""
@@ -262,6 +353,12 @@ class Settings(BaseSettings):
         if toml.is_file():
             sources.append(TomlConfigSettingsSource(settings_cls, toml))
         return tuple(sources)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment of a child process that shall work on the same data and database."""
+    given = {"TOCSIN_DATA": str(settings.data), "TOCSIN_DATABASE": settings.database_url}
+    return {**os.environ, **given}
 
 
 def load(**arguments: Any) -> Settings:

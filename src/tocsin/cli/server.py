@@ -13,6 +13,7 @@ import uvicorn
 from tocsin import logs
 from tocsin.api import create_application
 from tocsin.app import System, running
+from tocsin.cli.lessons import Lessons
 from tocsin.errors import SettingsError
 from tocsin.pipeline import STEPS
 from tocsin.settings import Settings
@@ -105,9 +106,12 @@ async def serve(
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
         started(system)
+        lessons = asyncio.create_task(_lessons(settings, system, parts))  # ended below
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        lessons.cancel()
+        await asyncio.wait({lessons})
         log.info("server.draining")
         application.state.draining.set()
         await asyncio.sleep(HEARD_SECONDS)
@@ -115,6 +119,12 @@ async def serve(
         server.should_exit = True
         await task
     log.info("server.stopped")
+
+
+async def _lessons(settings: Settings, system: System, parts: Parts) -> None:
+    """Where alerts are triaged, learn from decisions now and then."""
+    if settings.learn_interval > 0 and "triage" in parts.steps:
+        await Lessons(settings, system.store.leases).run()
 
 
 def _on_signal(stop: asyncio.Event) -> None:
