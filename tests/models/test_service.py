@@ -264,6 +264,43 @@ def test_when_no_provider_helps_the_error_says_why(name: str, running: Running) 
         assert "too long {} %s" in answer.json()["error"]["message"]
 
 
+TOLD = "WS-042.corp.local (10.1.2.3): CORP\\jdoe ran net use /user:jdoe --password Hunter2!Secret"
+
+
+def test_what_other_tools_say_goes_out_under_pseudonyms_and_comes_back(running: Running) -> None:
+    def echo(server: ModelServer, body: dict[str, Any]) -> Any:
+        return say(f"I saw: {body['messages'][-1]['content']}")(server, body)
+
+    def echo_json(server: ModelServer, body: dict[str, Any]) -> Any:
+        return say(json.dumps({"saw": body["messages"][-1]["content"]}))(server, body)
+
+    for behave, more in ((echo, {}), (echo_json, {"response_format": {"type": "json_object"}})):
+        running.near.behave = behave
+        answer = running.post({"messages": [{"role": "user", "content": TOLD}], **more})
+        text = answer.json()["choices"][0]["message"]["content"]
+        sent = running.near.seen[-1].body["messages"][-1]["content"]
+        for name in ("WS-042", "corp.local", "10.1.2.3", "jdoe", "Hunter2"):
+            assert name not in json.dumps(running.near.seen[-1].body), sent
+        restored = json.loads(text)["saw"] if more else text
+        assert "WS-042.corp.local (10.1.2.3): CORP\\jdoe ran" in restored
+        assert "Hunter2" not in text, "a secret comes back from nowhere"
+
+
+@pytest.mark.parametrize("text", ["word " * 40_000, "\ufdfa" * 2_000 + " end", "x\0y {} %s \u2028"])
+def test_a_prompt_arrives_whole(text: str, running: Running) -> None:
+    import unicodedata
+
+    running.post({"messages": [{"role": "user", "content": text}]})
+    sent = running.near.seen[-1].body["messages"][-1]["content"]
+    assert sent == unicodedata.normalize("NFKC", text)
+
+
+def test_a_prompt_too_long_to_be_looked_through_is_refused(running: Running) -> None:
+    answer = running.post({"messages": [{"role": "user", "content": "x" * 300_000}]})
+    assert answer.status_code == 400
+    assert "TOCSIN_LLM_PSEUDONYMS" in answer.json()["error"]["message"]
+
+
 def test_many_at_once_are_all_answered(running: Running) -> None:
     running.near.behave = slow(0.05, say("pong"))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tocsin import metrics
 from tocsin.errors import InputError, SettingsError
 from tocsin.http import Breaker, check_host
+from tocsin.llm.discreet import Discreet
 from tocsin.llm.ledger import Ledger
 from tocsin.llm.member import Member
 from tocsin.llm.pace import Pace
@@ -19,7 +20,7 @@ from tocsin.model import ProviderKind
 from tocsin.ports import ModelAccounts, ReplyCache
 from tocsin.settings import ModelProvider, Settings
 
-__all__ = ["Ledger", "Router", "build"]
+__all__ = ["Discreet", "Ledger", "Router", "build"]
 
 
 def build(settings: Settings, accounts: ModelAccounts, cache: ReplyCache) -> Router:
