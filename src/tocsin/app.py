@@ -32,7 +32,7 @@ from tocsin.store.database import Database
 from tocsin.store.decided import DecidedStore
 from tocsin.store.decision_counts import DecisionCountStore
 from tocsin.store.decisions import DecisionStore
-from tocsin.store.dossiers import DossierStore
+from tocsin.store.dossiers import DossierStore, reopen
 from tocsin.store.history import HistoryStore
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
@@ -155,7 +155,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             closing=ClosingStore(database),
             model_usage=ModelUsageStore(database),
             model_replies=ModelReplyStore(database),
-            opinions=OpinionStore(database, owner=owner),
+            opinions=OpinionStore(database, owner=owner, reopen=reopen),
             lookups=LookupStore(database),
         )
     finally:

@@ -321,15 +321,7 @@ class DossierStore:
 
     async def reopen(self, alert_id: str, *, actor: str) -> bool:
         """Give a closed alert back to people; False when it is not closed."""
-
-        def change(connection: Connection) -> bool:
-            if not statements.reopen(connection, alert_id):
-                return False
-            closures.reopen(connection, alert_id, actor)
-            audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
-            return True
-
-        return await self._database.write(change)
+        return await self._database.write(lambda c: reopen(c, alert_id, actor))
 
     async def due(self, step: str, *, rung_before: float, limit: int) -> list[str]:
         """Ids that wait for `step` and that nobody works on: ring for them again.
@@ -388,6 +380,15 @@ def _set_status(connection: Connection, ids: Sequence[str], status: AlertStatus)
     if ids:
         change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
         connection.execute(change.values(status=status.value))
+
+
+def reopen(connection: Connection, alert_id: str, actor: str) -> bool:
+    """See `DossierStore.reopen`; within a transaction."""
+    if not statements.reopen(connection, alert_id):
+        return False
+    closures.reopen(connection, alert_id, actor)
+    audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
+    return True
 
 
 def _status(dossier: Dossier, status: AlertStatus) -> AlertStatus:
