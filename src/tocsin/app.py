@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tocsin import __version__, logs, metrics, traces
+from tocsin import __version__, after, logs, metrics, traces
 from tocsin.bus.memory import MemoryBus
 from tocsin.bus.rabbitmq import RabbitBus
 from tocsin.closing import Watch
@@ -19,7 +19,7 @@ from tocsin.errors import SettingsError, Unavailable
 from tocsin.ingest import Gate
 from tocsin.llm import Router, build
 from tocsin.narrate import Narrator, selection
-from tocsin.pipeline import FIRST, STEPS, chain
+from tocsin.pipeline import FIRST, FOLLOW_UPS, STEPS, chain, chains
 from tocsin.ports import Bus, Resources, Step
 from tocsin.runner import Sweeper, Worker, ring
 from tocsin.settings import Settings
@@ -27,13 +27,16 @@ from tocsin.store import migrate
 from tocsin.store.accounts import AccountStore
 from tocsin.store.balance import BalanceStore
 from tocsin.store.bulk_decisions import BulkDecisionStore
+from tocsin.store.casework import IncidentStore
 from tocsin.store.closing import ClosingStore
 from tocsin.store.database import Database
 from tocsin.store.decided import DecidedStore
 from tocsin.store.decision_counts import DecisionCountStore
 from tocsin.store.decisions import DecisionStore
+from tocsin.store.detections import DetectionStore
 from tocsin.store.dossiers import DossierStore, reopen
 from tocsin.store.history import HistoryStore
+from tocsin.store.incident_pages import IncidentPages
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
 from tocsin.store.leases import LeaseStore
@@ -44,6 +47,7 @@ from tocsin.store.models import ModelStore
 from tocsin.store.opinions import OpinionStore, Queue
 from tocsin.store.quality import TABLES
 from tocsin.store.queries import QueryStore
+from tocsin.store.remediation import RemediationStore
 from tocsin.store.retention import RetentionStore
 
 GARBAGE_THRESHOLDS = (50_000, 50, 50)
@@ -61,6 +65,7 @@ class Store:
     inventory: InventoryStore
     history: HistoryStore
     indicators: IndicatorStore
+    detections: DetectionStore
     queries: QueryStore
     accounts: AccountStore
     retention: RetentionStore
@@ -75,6 +80,9 @@ class Store:
     model_replies: ModelReplyStore
     opinions: OpinionStore
     lookups: LookupStore
+    incidents: IncidentStore
+    incident_pages: IncidentPages
+    remediation: RemediationStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +141,24 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     try:
         await migrate.upgrade(database)
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        dossiers = DossierStore(database, owner=owner, first_step=FIRST.name)
+        grouping = after.Rules()
+        dossiers = DossierStore(
+            database,
+            owner=owner,
+            first_step=FIRST.name,
+            follow_ups=FOLLOW_UPS,
+            grouping=grouping,
+        )
         if settings.narrates:
             dossiers.queue = Queue(selection(settings), settings.narrator_daily)
         yield Store(
             database=database,
             dossiers=dossiers,
-            balance=BalanceStore(database),
+            balance=BalanceStore(database, FOLLOW_UPS),
             inventory=InventoryStore(database),
             history=HistoryStore(database),
             indicators=IndicatorStore(database),
+            detections=DetectionStore(database),
             queries=QueryStore(database),
             accounts=AccountStore(database),
             retention=RetentionStore(database, dossiers),
@@ -157,6 +173,9 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             model_replies=ModelReplyStore(database),
             opinions=OpinionStore(database, owner=owner, reopen=reopen),
             lookups=LookupStore(database),
+            incidents=IncidentStore(database, grouping),
+            incident_pages=IncidentPages(database),
+            remediation=RemediationStore(database),
         )
     finally:
         await database.close()
@@ -200,13 +219,19 @@ async def running(
             if gate is not None:
                 tasks.committers.append(group.create_task(gate.run()))
             if chained:
-                worker = Worker(chained, _resources(settings, store), store.dossiers, bus, settings)
-                await worker.warm_up()
+                parts = chains(chained)
+                workers = [
+                    Worker(part, resources(settings, store), store.dossiers, bus, settings)
+                    for part in parts
+                ]
+                for worker in workers:
+                    await worker.warm_up()
                 _settle_garbage()
-                tasks.workers.extend(
-                    group.create_task(worker.run()) for _ in range(settings.workers)
-                )
-                sweeper = Sweeper(chained[:1], store.dossiers, bus, settings)
+                for part, worker in zip(parts, workers, strict=True):
+                    # incidents are placed one batch at a time anyway
+                    count = 1 if part[0].wants else settings.workers
+                    tasks.workers.extend(group.create_task(worker.run()) for _ in range(count))
+                sweeper = Sweeper([part[0] for part in parts], store.dossiers, bus, settings)
                 tasks.sweepers.append(group.create_task(sweeper.run()))
                 if any(step.fills == "verdict" for step in chained):
                     watch = Watch(store.closing, settings.autoclose_check)
@@ -258,9 +283,17 @@ async def open_broker(settings: Settings) -> AsyncIterator[RabbitBus]:
         await bus.close()
 
 
-def _resources(settings: Settings, store: Store) -> Resources:
+def resources(settings: Settings, store: Store) -> Resources:
+    """What steps may ask, answered from a store."""
     return Resources(
-        settings, store.inventory, store.history, store.indicators, closing=store.closing
+        settings,
+        store.inventory,
+        store.history,
+        store.indicators,
+        store.incidents,
+        closing=store.closing,
+        detections=store.detections,
+        models=store.models,
     )
 
 

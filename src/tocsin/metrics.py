@@ -174,6 +174,13 @@ BALANCE = Gauge(
     ["state"],
     registry=registry,
 )
+FOLLOW_UPS = Gauge(
+    "tocsin_followups",
+    "Work that follows verdicts (incidents, proposed actions), by state: waiting, parked (after "
+    "its last try; its alert stays triaged), done; read from the database like tocsin_alerts.",
+    ["state"],
+    registry=registry,
+)
 WAITING = Gauge(
     "tocsin_step_waiting_alerts", "Alerts that wait for a step.", ["step"], registry=registry
 )

@@ -112,7 +112,14 @@ class Worker:
         if batch.failures:
             await self._fail(batch)
         if self._next is not None:
-            await ring(self._bus, self._gives, saved, told)
+            await ring(self._bus, self._gives, self._onward(batch.done, saved), told)
+
+    def _onward(self, done: Sequence[Dossier], saved: Sequence[str]) -> Sequence[str]:
+        """Those of the saved alerts that the next step wants."""
+        if self._next is None or self._next.wants is None or not saved:
+            return saved
+        wants, ours = self._next.wants, set(saved)
+        return [d.alert_id for d in done if d.alert_id in ours and wants(d)]
 
     async def _apply(self, step: Step, work: Work, batch: Batch) -> None:
         began, started = time.time_ns(), time.perf_counter()
@@ -174,10 +181,12 @@ class Worker:
         if not done:
             return []
         following = None if self._next is None else self._next.name
+        ids = [dossier.alert_id for dossier in done]
+        onward = frozenset(self._onward(done, ids))
         try:
             saved = await patiently(
                 "save",
-                lambda: self._store.save(self._first.name, done, self._fills, following),
+                lambda: self._store.save(self._first.name, done, self._fills, following, onward),
             )
         except Exception as error:  # noqa: BLE001  # the edge: whatever it is, one alert has it
             if len(done) == 1:

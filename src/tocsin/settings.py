@@ -259,6 +259,14 @@ class Settings(BaseSettings):
         1.0, gt=0, description="Seconds between looks for opinions that are wanted."
     )
 
+    # --- what follows a verdict ---------------------------------------------------------------
+    approval_hours: float = Field(
+        24.0,
+        gt=0,
+        le=24 * 365,
+        description="Hours after which the approval of a proposed action ends.",
+    )
+
     # --- the audit trail -----------------------------------------------------------------------
     audit_key: SecretStr = Field(
         SecretStr(""),

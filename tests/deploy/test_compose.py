@@ -30,6 +30,7 @@ SERVICES = {
     "threat-intel-aggregator": "intel",
     "llm-router": "llm",
     "ai-triage-agent": "triage",
+    "incident-builder": "after",
     "console": "console",
 }
 

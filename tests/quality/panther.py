@@ -83,6 +83,15 @@ def _flat(pair: Pair) -> dict[str, Any]:
     return {**pair.event, **rule, "severity": pair.about["severity"], "log_type": pair.log_type}
 
 
+def _bare(pair: Pair) -> dict[str, Any]:
+    about = {name: pair.about.get(name) for name in ("title", "description", "severity")}
+    return {"rule_id": pair.rule, **about, "log_type": pair.log_type, "event": pair.event}
+
+
+def _titled(pair: Pair) -> dict[str, Any]:
+    return {"title": pair.about["title"], "severity": pair.about["severity"], "event": pair.event}
+
+
 def _text(pair: Pair) -> dict[str, Any]:
     return {"rule": pair.about, "log_type": pair.log_type, "event": json.dumps(pair.event)}
 
@@ -100,6 +109,8 @@ ENVELOPES: dict[str, Callable[[Pair], dict[str, Any]]] = {
     "text": _text,
     "flat": _flat,
     "list": _list,
+    "bare": _bare,
+    "titled": _titled,
 }
 
 

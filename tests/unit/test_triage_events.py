@@ -252,6 +252,14 @@ def test_harmless_values_of_the_same_fields_are_no_evidence() -> None:
     assert not [name for name in weights(found) if name.startswith(("change.", "origin."))]
 
 
+def test_a_flat_alert_of_our_own_words_is_judged_as_before() -> None:
+    flat = {"title": "Malware found: stealer", "command_line": "x.exe", "host_name": "ws-1"}
+    found = weights(judged(flat)[1])
+    assert found["prior.source"] == pytest.approx(load()[0].source["other"].weight)
+    assert found["prior.family.malware"] == pytest.approx(load()[0].family["malware"].weight)
+    assert "claim.shown" not in found
+
+
 def test_a_title_that_text_flows_into_does_not_lower_when_it_grows() -> None:
     short = {"alert_title": "Audit trail stopped", "severity": "high", "event": EVENT}
     grown = {**short, "alert_title": "Audit trail stopped by benign harmless routine job nightly"}

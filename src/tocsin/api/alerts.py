@@ -192,10 +192,11 @@ async def retry_alert(request: Request[Any, Any, Any], alert_id: FromPath[str]) 
     """Give a parked alert its attempts back and ring for it."""
     system: System = request.app.state.system
     key: ApiKey = request.auth
-    if not await system.store.dossiers.unpark(alert_id, actor=f"key:{key.key_id}"):
+    status = await system.store.dossiers.unpark(alert_id, actor=f"key:{key.key_id}")
+    if status is None:
         raise NotFoundError(f"there is no parked alert {alert_id}")
     await ring(system.bus, FIRST.takes, [alert_id])  # a later step hears of it from the sweeper
-    return {"alert_id": alert_id, "status": AlertStatus.RECEIVED.value}
+    return {"alert_id": alert_id, "status": status.value}
 
 
 def exported(dossier: Dossier, form: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from tocsin import __version__, metrics
-from tocsin.api import alerts, chat, closing, decisions, health, models
+from tocsin.api import alerts, chat, closing, decisions, health, incidents, models, remediation
 from tocsin.api.access import Doorkeeper
 from tocsin.api.problems import on_any_error, on_http_error, on_tocsin_error, on_undecodable
 from tocsin.app import System
@@ -33,7 +33,14 @@ def create_application(system: System, *, alert_routes: bool = True) -> Litestar
     return Litestar(
         route_handlers=[
             *(
-                [alerts.router, decisions.router, models.router, closing.router]
+                [
+                    alerts.router,
+                    decisions.router,
+                    models.router,
+                    closing.router,
+                    incidents.router,
+                    remediation.router,
+                ]
                 if alert_routes
                 else []
             ),

@@ -60,14 +60,18 @@ async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
             counts = await system.store.balance.counts()
             waits = await system.store.balance.waits()
             await _model_budgets(system)
+            following = await system.store.balance.follow_ups()
     except (TocsinError, TimeoutError):  # no figures are better than old ones
         counts, waits = None, {}
         metrics.BALANCE.clear()
+        metrics.FOLLOW_UPS.clear()
         metrics.WAITING.clear()
         metrics.OLDEST.clear()
     if counts is not None:
         for state in ("received", "triaged", "folded", "parked", "in_flight"):
             metrics.BALANCE.labels(state).set(getattr(counts, state))
+        for state in ("waiting", "parked", "done"):
+            metrics.FOLLOW_UPS.labels(state).set(getattr(following, state))
         for step in STEPS:
             waiting, since = waits.get(step.name, (0, time.time()))
             metrics.WAITING.labels(step.name).set(waiting)

@@ -159,6 +159,12 @@ async def _report(store: Store) -> int:
     )
     if counts.parked:
         typer.echo(f"WARN  {counts.parked} alerts are parked; see GET /api/v1/alerts?status=parked")
+    following = await store.balance.follow_ups()
+    if following.parked:
+        typer.echo(
+            f"WARN  {following.parked} follow-ups are parked (their alerts are triaged); try one "
+            "again: POST /api/v1/alerts/ID/retry"
+        )
     indicators = await store.indicators.count()
     typer.echo(
         f"{'ok   ' if indicators else '-    '} intelligence: "

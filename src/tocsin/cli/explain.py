@@ -16,7 +16,7 @@ from tocsin.model import Dossier, Evidence, risk_level
 from tocsin.narrate import unasked
 from tocsin.settings import Settings, load
 
-FIELDS = ("alert", "context", "intel", "verdict")
+FIELDS = ("alert", "context", "intel", "verdict", "links")
 BAR = 24
 
 
@@ -98,6 +98,8 @@ def _show(dossier: Dossier) -> None:
         screen.print(f"  {action.priority}. {plain(action.title)} — {plain(action.reason)}")
     if dossier.opinion:
         show_opinion(screen, dossier.opinion)
+    if dossier.incident_id:
+        screen.print(f"\nIt belongs to incident {dossier.incident_id}: tocsin incident show …")
     screen.print(f"\nmodel {verdict.model_version}", style="dim")
 
 

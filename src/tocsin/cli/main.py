@@ -12,12 +12,15 @@ import typer
 
 from tocsin import __version__, logs
 from tocsin.cli import (
+    action,
     audit,
     closing,
     databases,
     decide,
     decisions,
+    detections,
     explain,
+    incident,
     keys,
     learn,
     llm,
@@ -61,6 +64,9 @@ app.add_typer(users_app, name="users")
 app.add_typer(intel_app, name="intel")
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(model.app, name="model")
+app.add_typer(detections.app, name="detections")
+app.add_typer(incident.app, name="incident")
+app.add_typer(action.app, name="action")
 app.add_typer(keys.app, name="key")
 app.add_typer(databases.app, name="db")
 app.add_typer(audit.app, name="audit")

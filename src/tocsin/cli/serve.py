@@ -33,6 +33,7 @@ ROLES: dict[str, Role] = {
     "intel": Role(9004, step="intel"),
     "llm": Role(9005, models=True),
     "triage": Role(9006, step="triage"),
+    "after": Role(9007, step="after"),
 }
 
 
@@ -40,7 +41,7 @@ def serve(
     role: Annotated[list[str], typer.Argument(help=f"One or more of: {', '.join(ROLES)}.")],
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port; default: that of the first role (9000-9006).")
+        int | None, typer.Option(help="Port; default: that of the first role (9000-9007).")
     ] = None,
     database: Annotated[str | None, typer.Option(help="Database URL.")] = None,
     broker: Annotated[str | None, typer.Option(help="Broker URL.")] = None,
@@ -48,7 +49,8 @@ def serve(
     """Run roles as a service, beside others on the same PostgreSQL and RabbitMQ.
 
     Steps that run in one process are chained: no queue and no load between them, one transaction
-    at the end. Each process answers /health, /ready and /metrics on its port; SIGTERM drains it.
+    at the end; what follows a verdict (after) has its own. Each process answers /health, /ready
+    and /metrics on its port; SIGTERM drains it.
     llm is the router of language models: an OpenAI-compatible API with budgets and fall-back.
 
     Example: tocsin serve ingestor

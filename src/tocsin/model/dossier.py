@@ -5,6 +5,7 @@ from datetime import datetime
 from tocsin.model.alert import Alert
 from tocsin.model.closing import Closing
 from tocsin.model.context import Fact, Gap
+from tocsin.model.incident import Link
 from tocsin.model.intelligence import Sighting
 from tocsin.model.opinion import Opinion
 from tocsin.model.record import Record
@@ -26,6 +27,8 @@ class Dossier(Record, frozen=True, kw_only=True):
     context: tuple[Fact, ...] = ()
     intel: tuple[Sighting, ...] = ()
     verdict: Verdict | None = None
+    links: tuple[Link, ...] = ()
+    incident_id: str | None = None
     gaps: tuple[Gap, ...] = ()
     closing: Closing | None = None  # None: no policy looks at alerts of this class
     opinion: Opinion | None = None

@@ -167,6 +167,19 @@ class IncidentStatus(StrEnum):
     CLOSED = "closed"
 
 
+class IncidentAction(StrEnum):
+    """What can be done to an incident; all of it can be undone."""
+
+    SPLIT = "split"
+    MERGE = "merge"
+    ADD = "add"
+    REMOVE = "remove"
+    CLOSE = "close"
+    REOPEN = "reopen"
+    ASSIGN = "assign"
+    UNDO = "undo"
+
+
 class RemediationStatus(StrEnum):
     """Where a proposed remediation action is in its life."""
 
@@ -224,3 +237,43 @@ class LookupTool(StrEnum):
     ASSET = "asset"
     USER = "user"
     PAYLOAD = "payload"  # the alert as it was sent
+
+
+class DetectionKind(StrEnum):
+    """What a detection's author means by its firing."""
+
+    RULE = "rule"  # an ordinary detection
+    TTP = "ttp"  # describes an attacker's technique closely
+    ANOMALY = "anomaly"
+    HUNTING = "hunting"
+    CORRELATION = "correlation"
+
+
+class DetectionStatus(StrEnum):
+    """How far a detection's author trusts it, in the words of the Sigma specification."""
+
+    STABLE = "stable"
+    TEST = "test"
+    EXPERIMENTAL = "experimental"
+    DEPRECATED = "deprecated"
+    UNSUPPORTED = "unsupported"
+
+
+class ResponsePhase(StrEnum):
+    """The phases of handling an incident in NIST SP 800-61."""
+
+    DETECTION_AND_ANALYSIS = "detection_and_analysis"
+    CONTAINMENT = "containment"
+    ERADICATION = "eradication"
+    RECOVERY = "recovery"
+    POST_INCIDENT = "post_incident"
+
+
+class EntityKind(StrEnum):
+    """What alerts can have in common, so that they may belong to one incident."""
+
+    HOST = "host"
+    USER = "user"
+    IP = "ip"
+    HASH = "hash"
+    DOMAIN = "domain"

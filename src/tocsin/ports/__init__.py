@@ -15,6 +15,7 @@ from tocsin.model import (
     ClassBound,
     ClosingPolicy,
     ClosingRules,
+    Detection,
     Dossier,
     Example,
     Indicator,
@@ -25,6 +26,15 @@ from tocsin.model import (
     Prevalence,
     Sample,
     UserRecord,
+)
+from tocsin.ports.casework import (
+    Extent,
+    Grouping,
+    Incidents,
+    Met,
+    Move,
+    Placed,
+    Trail,
 )
 from tocsin.ports.opinions import Lookups, OpinionRequest, Opinions, OpinionWork, PastAlert
 from tocsin.settings import Settings
@@ -53,6 +63,8 @@ class Step:
     `name` is the folder, the role on the command line, the metric label and the value of
     `alert_work.step`. `takes` and `gives` are queue names. `fills` is the dossier's field. `work`
     builds the step's function. `batch` is the most alerts it takes at once; `lease` is in seconds.
+    `wants` is there for a step that follows a verdict: it says for which alerts. Such a step begins
+    a chain of its own, and work that waits for it is a follow-up: the alert is triaged already.
     """
 
     name: str
@@ -62,6 +74,7 @@ class Step:
     work: Callable[["Resources"], Work]
     batch: int
     lease: float
+    wants: Callable[[Dossier], bool] | None = None
 
 
 # --- what steps may ask ---------------------------------------------------------------------
@@ -127,6 +140,18 @@ class IndicatorSource(Protocol):
         ...
 
 
+class DetectionSource(Protocol):
+    """The local catalogues of detections, read in bulk into memory."""
+
+    async def version(self) -> int:
+        """A number that changes whenever the stored detections change; cheap to ask."""
+        ...
+
+    def scan(self) -> AsyncIterator[Sequence[Detection]]:
+        """All detections, in chunks."""
+        ...
+
+
 class Models(Protocol):
     """The registry of learned models."""
 
@@ -171,7 +196,10 @@ class Resources:
     inventory: Inventory
     history: History
     indicators: IndicatorSource
+    incidents: Incidents
     closing: ClosingPolicies | None = None
+    detections: DetectionSource | None = None
+    models: "Models | None" = None
 
 
 # --- closing alerts -------------------------------------------------------------------------
@@ -532,25 +560,33 @@ __all__ = [
     "ClosingBook",
     "ClosingPolicies",
     "Delivery",
+    "DetectionSource",
     "EntityKey",
+    "Extent",
+    "Grouping",
     "History",
+    "Incidents",
     "IndicatorSource",
     "Intake",
     "Inventory",
     "Learner",
     "Lookups",
+    "Met",
     "ModelAccounts",
     "ModelCall",
     "Models",
+    "Move",
     "NewAlert",
     "ObservableType",
     "OpinionRequest",
     "OpinionWork",
     "Opinions",
     "PastAlert",
+    "Placed",
     "ReplyCache",
     "Resources",
     "Step",
+    "Trail",
     "Work",
     "rule_host",
 ]

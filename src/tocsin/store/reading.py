@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -12,7 +13,7 @@ from tocsin.ports import Accepted, NewAlert
 from tocsin.store import rows
 from tocsin.store.bulk import IN_LIMIT, mark_of, marks
 from tocsin.store.fetch import fetch
-from tocsin.store.tables import alert_context, alert_keys, alerts, triage_results
+from tocsin.store.tables import alert_context, alert_keys, alerts, incident_alerts, triage_results
 
 
 def load(connection: Connection, ids: Sequence[str], filled: Sequence[str]) -> list[Dossier]:
@@ -60,7 +61,25 @@ def _load(connection: Connection, ids: Sequence[str], filled: set[str]) -> list[
     if "verdict" in filled:
         query = sa.select(triage_results).where(triage_results.c.alert_id.in_(ids))
         verdicts = {row["alert_id"]: row for row in connection.execute(query).mappings()}
-    return [_complete(d, contexts, known, verdicts) for d in dossiers]
+    found = [_complete(d, contexts, known, verdicts) for d in dossiers]
+    return _linked(connection, found) if "links" in filled else found
+
+
+def _linked(connection: Connection, dossiers: Sequence[Dossier]) -> list[Dossier]:
+    """The same, with the incident that each is in and the links that brought it there."""
+    i = incident_alerts.c
+    query = sa.select(i.alert_id, i.incident_id, i.reasons).where(
+        i.alert_id.in_([dossier.alert_id for dossier in dossiers]), i.removed_at.is_(None)
+    )
+    found = {row.alert_id: row for row in connection.execute(query)}
+    return [
+        msgspec.structs.replace(
+            dossier, incident_id=row.incident_id, links=rows.links_of(row.reasons)
+        )
+        if (row := found.get(dossier.alert_id))
+        else dossier
+        for dossier in dossiers
+    ]
 
 
 _CONTEXT_ORDER = {"network": 0, "asset": 1, "user": 2}

@@ -20,6 +20,7 @@ from tocsin.model import (
     Evidence,
     Fact,
     Gap,
+    Link,
     NetworkContext,
     Observable,
     RiskLevel,
@@ -43,6 +44,7 @@ _contexts: msgspec.json.Decoder[NetworkContext | AssetContext | UserContext] = m
 )
 _sightings = msgspec.json.Decoder(Sighting)
 _evidence = msgspec.json.Decoder(tuple[Evidence, ...])
+_links = msgspec.json.Decoder(tuple[Link, ...])
 _actions = msgspec.json.Decoder(tuple[Action, ...])
 
 Stamp = Callable[[datetime], Any]
@@ -224,6 +226,11 @@ def triage_row(dossier: Dossier, now: Any) -> Row:
 def gaps_of(value: str | None) -> tuple[Gap, ...]:
     """The gaps of a stored row."""
     return _gaps.decode(value) if value else ()
+
+
+def links_of(value: str) -> tuple[Link, ...]:
+    """The links of a stored row of `incident_alerts`."""
+    return _links.decode(value)
 
 
 def alert_of(value: str | None) -> Alert | None:

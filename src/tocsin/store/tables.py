@@ -235,6 +235,32 @@ indicator_state = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False),
 )
 
+detections = sa.Table(
+    "detections",
+    metadata,
+    sa.Column("catalogue", sa.String(64), primary_key=True),
+    sa.Column("detection_id", sa.String(128), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("level", sa.String(16)),
+    sa.Column("risk_score", sa.Float),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("status", sa.String(16)),
+    sa.Column("techniques", json_text(), nullable=False),
+    sa.Column("false_positives", json_text(), nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    one_of("level", model.Severity),
+    one_of("kind", model.DetectionKind),
+    one_of("status", model.DetectionStatus),
+    between("risk_score", 0, 100),
+)
+
+detection_state = sa.Table(
+    "detection_state",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)
+
 # --- what people decide, and what follows ----------------------------------------
 
 dispositions = sa.Table(
@@ -268,8 +294,14 @@ incidents = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("closed_at", Instant),
+    sa.Column("alerts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("first_at", Instant),
+    sa.Column("last_at", Instant),
+    sa.Column("merged_into", sa.String(36)),
+    sa.Column("held", sa.Boolean, nullable=False, server_default=sa.false()),
     one_of("status", model.IncidentStatus),
     one_of("severity", model.Severity),
+    sa.Index(None, "updated_at", "incident_id"),
 )
 
 remediation_actions = sa.Table(
@@ -286,7 +318,70 @@ remediation_actions = sa.Table(
     sa.Column("proposed_at", Instant, nullable=False),
     sa.Column("decided_at", Instant),
     sa.Column("decided_by", sa.Text),
+    sa.Column("natural_key", sa.String(64), index=True, unique=True),
+    sa.Column("title", sa.Text),
+    sa.Column("phase", sa.String(32)),
+    sa.Column("priority", sa.Integer),
+    sa.Column("evidence", json_text()),
+    sa.Column("undo", sa.Text),
+    sa.Column("effort", sa.Text),
+    sa.Column("blast_radius", sa.Text),
+    sa.Column("digest", sa.String(64)),
+    sa.Column("decision_reason", sa.Text),
+    sa.Column("expires_at", Instant),
     one_of("status", model.RemediationStatus),
+    sa.Index(None, "proposed_at", "action_id"),
+)
+
+alert_entities = sa.Table(
+    "alert_entities",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("value", sa.String(256), primary_key=True),
+    sa.Column("at", Instant, primary_key=True),
+    sa.Column("alert_id", sa.String(128), primary_key=True, index=True),
+    sa.Column("stage", sa.SmallInteger, nullable=False),
+    sa.Column("seen", sa.Integer, nullable=False),
+    sa.Column("beside", sa.String(64), nullable=False),
+    one_of("kind", model.EntityKind),
+    sqlite_with_rowid=False,
+)
+
+incident_alerts = sa.Table(
+    "incident_alerts",
+    metadata,
+    sa.Column("incident_id", sa.String(36), primary_key=True),
+    sa.Column("alert_id", sa.String(128), primary_key=True),
+    sa.Column("score", sa.Float),
+    sa.Column("reasons", json_text(), nullable=False),
+    sa.Column("added_by", sa.Text, nullable=False),
+    sa.Column("added_at", Instant, nullable=False),
+    sa.Column("removed_by", sa.Text),
+    sa.Column("removed_at", Instant),
+    between("score", 0, 1),
+    sa.Index(  # an alert is in one incident at a time
+        None,
+        "alert_id",
+        unique=True,
+        sqlite_where=sa.text("removed_at IS NULL"),
+        postgresql_where=sa.text("removed_at IS NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+incident_changes = sa.Table(
+    "incident_changes",
+    metadata,
+    sa.Column("change_id", sa.String(36), primary_key=True),
+    sa.Column("incident_id", sa.String(36), nullable=False, index=True),
+    sa.Column("other_id", sa.String(36), index=True),
+    sa.Column("changed_at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", json_text(), nullable=False),
+    sa.Column("undone_at", Instant),
+    one_of("action", model.IncidentAction),
 )
 
 # --- what is learned from decisions ----------------------------------------

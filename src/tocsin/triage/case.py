@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tocsin.errors import InputError
 from tocsin.knowledge import attack
@@ -25,6 +25,9 @@ from tocsin.triage.families import LONGEST, VENDOR_TEXT, Families, Family, RuleT
 from tocsin.triage.payload import Leaf, Payload
 from tocsin.triage.unchecked import unchecked
 from tocsin.triage.weights import Weights
+
+if TYPE_CHECKING:
+    from tocsin.triage.detections import DetectionIndex
 
 BLOCKED = frozenset(
     [
@@ -75,6 +78,7 @@ class Case:
     """One alert's facts under short names; read by the extractors, never changed by them.
 
     Attributes:
+        detections: what published catalogues say of detections.
         declared: a known source's definition found the fields, so they are what they are called.
         family: what the rule looks for.
         network, asset, user: what context knows; None when it knows nothing.
@@ -95,6 +99,7 @@ class Case:
         "blocked",
         "context_pointer",
         "declared",
+        "detections",
         "direction",
         "dossier",
         "family",
@@ -112,11 +117,18 @@ class Case:
         "weights",
     )
 
-    def __init__(self, dossier: Dossier, weights: Weights, families: Families) -> None:
+    def __init__(
+        self,
+        dossier: Dossier,
+        weights: Weights,
+        families: Families,
+        detections: "DetectionIndex | None" = None,
+    ) -> None:
         alert = dossier.alert
         if alert is None:
             raise InputError("an alert was to be triaged that has not been normalised")
         self.dossier = dossier
+        self.detections = detections
         self.weights = weights
         self.alert: Alert = alert
         self.alert_pointer = "alerts/" + dossier.alert_id + "#"

@@ -6,23 +6,25 @@ harmless value is none, because many of these values stand in requests that the 
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from tocsin.model import Evidence
 from tocsin.triage import roles
 from tocsin.triage.case import Case
-from tocsin.triage.claims import VOCABULARY, rule_speaks_of
+from tocsin.triage.claims import VOCABULARY, rule_speaks_of, wanted_words
 from tocsin.triage.outcome import endings, shown
 from tocsin.triage.payload import Leaf, Payload
 
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _ENUMERATION = re.compile(r"[\w.:/ -]{1,120}", re.ASCII)
-ACTIONS = roles.names("changes", "actions")
-VERBS = roles.names("changes", "verbs")
 READS = roles.words("changes", "reading")
 LOOKED_AT = ("=read", "=export", "=logon", "=secret", "discover", "recon", "enumer")
 PROTECTION = roles.words("changes", "protection")
 REMOVING = frozenset({"=delete", "=disable"})
+DEEDS = frozenset(
+    {"=create", "=delete", "=change", "=disable", "=enable", "=read", "=export", "=logon", "=share"}
+)
 MAKING = frozenset({"=create", "=change", "=enable"})
 
 
@@ -75,9 +77,9 @@ IN_MEMBERS: Mapping[str, Mapping[str, Sign]] = {
         **dict.fromkeys(roles.names("changes", "wide_words"), SHARED),
     },
 }
+TELLING = frozenset({"path", *SET, *UNSET, *IN_MEMBERS})
+READABLE = (str, bool)
 NOTHING: Mapping[str, Sign] = {}
-COUNTS = roles.names("changes", "counts")
-BYTES = roles.names("changes", "bytes")
 LONGEST_VALUE = 80
 MANY, MUCH = 100, 500_000_000  # objects; bytes
 
@@ -87,7 +89,13 @@ def settings(case: Case) -> Sequence[Evidence]:
     found: dict[str, Evidence] = {}
     weights = case.weights.observed
     for leaf in case.payload.event:
-        sign = _sign(leaf)
+        _, name, parent, value, _ = leaf
+        if name in TELLING or parent == "newvalue":
+            sign = _sign(name, parent, value) if type(value) in READABLE else None
+        elif type(value) is str:
+            sign = VALUES.get(value.lower()) if len(value) <= LONGEST_VALUE else None
+        else:
+            continue
         if sign is not None and sign.key not in found:
             found[sign.key] = case.on_payload(
                 "change." + sign.key,
@@ -100,11 +108,11 @@ def settings(case: Case) -> Sequence[Evidence]:
     return list(found.values())
 
 
-def _sign(leaf: Leaf) -> Sign | None:
-    _, name, parent, value, _ = leaf
-    if type(value) is bool:
+@lru_cache(maxsize=8192, typed=True)
+def _sign(name: str, parent: str, value: str | bool) -> Sign | None:
+    if isinstance(value, bool):
         return (SET if value else UNSET).get(name)
-    if type(value) is not str or len(value) > LONGEST_VALUE:
+    if len(value) > LONGEST_VALUE:
         return None
     if name == "path" and parent == "hostpath":
         return UNCONFINED
@@ -147,21 +155,20 @@ def deed(case: Case) -> Sequence[Evidence]:
 
 def action(payload: Payload) -> Leaf | None:
     """The leaf that names what was done."""
-    for name in ACTIONS:
-        for leaf in payload.all(name):
-            if isinstance(leaf.value, str) and not leaf.by_actor:
-                return leaf
+    for leaf in payload.playing("changes.actions"):
+        if isinstance(leaf.value, str) and not leaf.by_actor:
+            return leaf
     return None
 
 
 def volume(case: Case) -> Sequence[Evidence]:
     """Many objects or much data at once, as the event counts it."""
     weights = case.weights.observed
-    for names, least, key, what in (
-        (COUNTS, MANY, "many", "It concerns many objects at once"),
-        (BYTES, MUCH, "much", "Much data moved"),
+    for role, least, key, what in (
+        ("changes.counts", MANY, "many", "It concerns many objects at once"),
+        ("changes.bytes", MUCH, "much", "Much data moved"),
     ):
-        for leaf in case.payload.all(*names):
+        for leaf in case.payload.playing(role):
             if isinstance(leaf.value, int | float) and leaf.value >= least:
                 statement = what + " (" + shown(leaf) + ")."
                 weight = weights[key].weight
@@ -178,9 +185,9 @@ def reading(case: Case) -> Sequence[Evidence]:
     payload = case.payload
     if not payload.rule or rule_speaks_of(payload, *LOOKED_AT):
         return ()
-    leaf = next((leaf for leaf in payload.all("readonly") if leaf.value is True), None)
+    leaf = next((leaf for leaf in payload.playing("changes.read_only") if leaf.value is True), None)
     if leaf is None:
-        leaf = next((leaf for leaf in payload.all(*VERBS) if not leaf.by_actor), None)
+        leaf = next((leaf for leaf in payload.playing("changes.verbs") if not leaf.by_actor), None)
         if leaf is None or not _reads(str(leaf.value)):
             return ()
     statement = "It only reads (" + shown(leaf) + "), and the rule looks for more."
@@ -194,3 +201,35 @@ def _reads(verb: str) -> bool:
     words = _CAMEL.findall(verb.rpartition(".")[2])
     first, last = (words[0].lower(), words[-1].lower()) if words else ("", "")
     return first in READS or last == "read"
+
+
+def contrary(case: Case) -> Sequence[Evidence]:
+    """The provider names another kind of action than the rule's author does.
+
+    Only words of the rule that no event can have put there count.
+    """
+    payload = case.payload
+    if not payload.brings_event:
+        return ()
+    wanted_words(payload)
+    looked_for = DEEDS.intersection(payload.fixed or ())
+    if not looked_for:
+        return ()
+    for leaf in payload.playing("changes.verbs"):
+        if leaf.by_actor or not isinstance(leaf.value, str):
+            continue
+        done = DEEDS & VOCABULARY.of(leaf.value)
+        if not done:
+            continue
+        if not done.isdisjoint(looked_for):
+            return ()
+        statement = (
+            "What was done ("
+            + shown(leaf)
+            + ") is not to "
+            + " or ".join(sorted(word[1:] for word in looked_for))
+            + ", which the rule looks for."
+        )
+        weight = case.weights.observed["contrary"].weight
+        return (case.on_payload("deed.contrary", statement, leaf, weight, tainted=False),)
+    return ()

@@ -11,7 +11,7 @@ from tocsin.triage.payload import Leaf, Payload
 from tocsin.triage.weights import Weight
 
 VOCABULARY = Vocabulary()
-TITLES = roles.names("claim", "titles")
+TITLES = {name: rank for rank, name in enumerate(roles.names("claim", "titles"))}
 IDS = roles.words("claim", "ids")
 LOG_TYPES = roles.words("claim", "log_types")
 DESCRIPTIONS = roles.words("claim", "descriptions")
@@ -32,21 +32,18 @@ NO_WORDS: frozenset[str] = frozenset()
 def claimed(case: Case) -> Sequence[Evidence]:
     """How much of what the rule's title speaks of stands in the event. It can only raise."""
     payload = case.payload
-    if not payload.rule or not payload.event:
+    if not payload.brings_event:
         return ()
-    title, wanted = subject(payload), wanted_words(payload)
+    wanted = wanted_words(payload)
+    title = payload.subject
     if title is None or not wanted:
         return ()
-    in_values = wanted & event_words(payload)
-    in_names = (wanted & event_names(payload)) - in_values
+    in_values = named_in_values(payload, wanted)
+    missing = wanted - in_values
+    in_names = named_in_names(payload, missing) if missing else missing
     if not in_values and not in_names:
         return ()
-    weights = case.weights.claim
-    amount = (
-        len(in_values) * weights["in_values"].weight + len(in_names) * weights["in_names"].weight
-    )
-    # A title that values of the event flow into grows with them, so that its length says nothing.
-    weight = amount / len(wanted) if payload.authored else _saturated(amount, weights)
+    weight = _weight(case.weights.claim, payload.fixed or NO_WORDS, in_values, in_names)
     named = sorted(word.strip("=") for word in in_values | in_names)
     return (
         case.on_payload(
@@ -60,11 +57,22 @@ def claimed(case: Case) -> Sequence[Evidence]:
     )
 
 
-def _saturated(amount: float, weights: Mapping[str, Weight]) -> float:
-    """The weight of words found in a title of unknown length: each further one counts less."""
-    most = weights["in_values"].weight
-    left: float = FURTHER ** (amount / most)
-    return most * (1 - left)
+def _weight(
+    weights: Mapping[str, Weight],
+    fixed: frozenset[str],
+    in_values: frozenset[str],
+    in_names: frozenset[str],
+) -> float:
+    """The share of the fixed words that is shown; of other words the number.
+
+    A title that values of the event flow into grows with them, so its length says nothing, and each
+    further word of it counts less.
+    """
+    value, name = weights["in_values"].weight, weights["in_names"].weight
+    share = (len(fixed & in_values) * value + len(fixed & in_names) * name) / (len(fixed) or 1)
+    loose = len(in_values - fixed) * value + len(in_names - fixed) * name
+    left: float = FURTHER ** (loose / value)
+    return share + (value - share) * (1 - left) if loose else share
 
 
 def rule_speaks_of(payload: Payload, *words: str) -> bool:
@@ -74,37 +82,49 @@ def rule_speaks_of(payload: Payload, *words: str) -> bool:
 
 def rule_words(payload: Payload) -> frozenset[str]:
     """What the rule's title, id and description speak of."""
-    text = ""
-    for leaf in payload.rule:
-        if leaf.name in DESCRIPTIONS and isinstance(leaf.value, str):
-            text = leaf.value
-            break
-    return wanted_words(payload) | VOCABULARY.of(text[:LONGEST])
+    found = payload.spoken
+    if found is None:
+        text = ""
+        for leaf in payload.rule:
+            if leaf.name in DESCRIPTIONS and type(leaf.value) is str:
+                text = leaf.value[:LONGEST]
+                break
+        found = payload.spoken = _together(wanted_words(payload), text)
+    return found
 
 
-def subject(payload: Payload) -> Leaf | None:
-    """The leaf that holds the rule's title."""
-    best: Leaf | None = None
-    for leaf in payload.rule:
-        if (
-            leaf.name in TITLES
-            and isinstance(leaf.value, str)
-            and (best is None or TITLES.index(leaf.name) < TITLES.index(best.name))
-        ):
-            best = leaf
-    return best
+@lru_cache(maxsize=4096)
+def _together(wanted: frozenset[str], description: str) -> frozenset[str]:
+    return wanted | VOCABULARY.of(description)
 
 
 def wanted_words(payload: Payload) -> frozenset[str]:
     """What the rule's title and id speak of, without the words of its log type."""
-    title = subject(payload)
+    if payload.wanted is not None:
+        return payload.wanted
+    title: Leaf | None = None
+    best = len(TITLES)
     identifier = log_type = ""
     for leaf in payload.rule:
-        if leaf.name in IDS and not identifier and isinstance(leaf.value, str):
-            identifier = leaf.value
-        elif leaf.name in LOG_TYPES and isinstance(leaf.value, str):
-            log_type = leaf.value
-    return _wanted(str(title.value)[:200] if title else "", identifier[:200], log_type[:200])
+        value, name = leaf.value, leaf.name
+        if type(value) is not str:
+            continue
+        rank = TITLES.get(name)
+        if rank is not None and rank < best:
+            title, best = leaf, rank
+        if name in IDS:
+            identifier = identifier or value
+        elif name in LOG_TYPES:
+            log_type = value
+    payload.subject = title
+    text = title.value[:LONGEST] if title else ""
+    identifier, log_type = identifier[:LONGEST], log_type[:LONGEST]
+    payload.wanted = _wanted(text, identifier, log_type)
+    fixed = payload.wanted
+    if title is not None and not payload.by_author(title):
+        fixed = _wanted("", identifier, log_type)
+    payload.fixed = fixed
+    return payload.wanted
 
 
 @lru_cache(maxsize=4096)
@@ -119,36 +139,46 @@ def _is_words(identifier: str) -> bool:
     return sum(letter.isdigit() for letter in identifier) * 5 < len(identifier)
 
 
-def event_words(payload: Payload) -> frozenset[str]:
-    """What the event's values speak of, and the names of its settings that are on."""
-    if payload.words is None:
-        found: set[str] = set()
-        of = VOCABULARY.of
-        for path, name, _, value, _ in payload.event:
-            if name in SILENT:
-                continue
-            if value is True:
-                found |= of(str(path[-1]))
-            elif value is False:
-                setting = of(str(path[-1]))
-                if not SWITCHES.isdisjoint(setting):
-                    found |= setting - ON
-                    found.add("=disable")
-            elif type(value) is str and len(value) <= LONGEST_VALUE and not value[0].isdigit():
-                found |= of(value)
-        payload.words = frozenset(found)
-    return payload.words
-
-
-def event_names(payload: Payload) -> frozenset[str]:
-    """What the names of the event's members speak of, where they are neither off nor empty."""
+def named_in_values(payload: Payload, wanted: frozenset[str]) -> frozenset[str]:
+    """Which of the words the event's values name, and the names of its settings that are on."""
     found: set[str] = set()
-    of = VOCABULARY.of
-    for path, _, parent, value, _ in payload.event:
-        if value in OFF:
+    of, apart = VOCABULARY.of, wanted.isdisjoint
+    for path, name, _, value, _ in payload.event:
+        if name in SILENT:
             continue
-        last = path[-1]
-        if type(last) is str:
-            found |= of(last)
-        found |= of(parent)
-    return frozenset(found)
+        if type(value) is str:
+            if len(value) > LONGEST_VALUE or "0" <= value[0] <= "9":
+                continue
+            words = of(value)
+        elif value is True:
+            words = of(str(path[-1]))
+        elif value is False:
+            words = _switched_off(str(path[-1]))
+        else:
+            continue
+        if not apart(words):
+            found |= words
+    return wanted & found
+
+
+@lru_cache(maxsize=4096)
+def _switched_off(setting: str) -> frozenset[str]:
+    words = VOCABULARY.of(setting)
+    return NO_WORDS if SWITCHES.isdisjoint(words) else (words - ON) | {"=disable"}
+
+
+def named_in_names(payload: Payload, wanted: frozenset[str]) -> frozenset[str]:
+    """Which of the words the names of the event's members name, if they are not off or empty."""
+    named: set[str | int] = set()
+    for path, _, parent, value, _ in payload.event:
+        if value not in OFF:
+            named.add(path[-1])
+            named.add(parent)
+    found: set[str] = set()
+    of, apart = VOCABULARY.of, wanted.isdisjoint
+    for name in named:
+        if type(name) is str:
+            words = of(name)
+            if not apart(words):
+                found |= words
+    return wanted & found

@@ -13,6 +13,7 @@ PARTS: tuple[Callable[[Case], Sequence[Evidence]], ...] = (
     claims.claimed,
     outcome.ended,
     changes.reading,
+    changes.contrary,
     identity.actor,
     identity.origin,
     identity.proof,

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tocsin.knowledge.canonical import ip_address
 from tocsin.model import Evidence
@@ -10,20 +11,12 @@ from tocsin.triage.case import Case
 from tocsin.triage.outcome import endings, shown
 from tocsin.triage.payload import Leaf, Payload
 
-ACTORS = roles.names("identity", "actors")
-PROVEN = roles.names("identity", "proven_actors")
 ANONYMOUS = roles.words("identity", "anonymous")
 SERVICES = roles.words("identity", "services")
 MACHINERY = roles.names("identity", "machinery")
 DOMAINS = roles.names("identity", "domains")
 BREAK_GLASS = roles.names("identity", "break_glass")
-SOURCES = roles.names("identity", "sources")
-FACTORS = roles.names("identity", "factors")
-HIDDEN = roles.names("identity", "hidden")
-RISKS = roles.names("identity", "risks")
 RISKY = roles.words("identity", "risky")
-DEVIATIONS = roles.names("identity", "deviations")
-BEHAVIOURS = roles.names("identity", "behaviours")
 YES = roles.words("identity", "yes")
 NO = roles.words("identity", "no")
 
@@ -39,16 +32,12 @@ INSIDE = tuple(
 
 def actor(case: Case) -> Sequence[Evidence]:
     """Root, nobody at all, or the provider's own machinery."""
-    for leaf in case.payload.all(*ACTORS):
-        text = leaf.text
-        if text in ANONYMOUS:
-            return _acted(case, leaf, "anonymous", "Nobody had to log on for it", "T1078")
-        if _is_root(leaf, text):
-            return _acted(case, leaf, "root", "The account's root user acted", "T1078.004")
-        if any(word in text for word in BREAK_GLASS):
-            return _acted(case, leaf, "break_glass", "An account for emergencies acted", "T1078")
+    for leaf in case.payload.playing("identity.actors"):
+        kind = _kind_of_actor(leaf.name, leaf.parent, leaf.text)
+        if kind is not None:
+            return _acted(case, leaf, *kind)
     if endings(case.payload)[0] is None:  # a name that somebody typed in vain proves nothing
-        for leaf in case.payload.all(*PROVEN):
+        for leaf in case.payload.playing("identity.proven_actors"):
             if leaf.text in SERVICES or leaf.text.startswith(MACHINERY):
                 return _acted(case, leaf, "provider", "The provider's own machinery acted", None)
     return ()
@@ -69,26 +58,29 @@ def _acted(
     )
 
 
-def _is_root(leaf: Leaf, text: str) -> bool:
-    if leaf.name == "type":
-        return text == "root"
-    return text.startswith("arn:") and text.endswith(":root") and leaf.parent == "useridentity"
+@lru_cache(maxsize=4096)
+def _kind_of_actor(name: str, parent: str, text: str) -> tuple[str, str, str] | None:
+    """The weight's name, what it is, and the technique, of an actor who is worth a word."""
+    if text in ANONYMOUS:
+        return "anonymous", "Nobody had to log on for it", "T1078"
+    is_arn = text.startswith("arn:") and text.endswith(":root") and parent == "useridentity"
+    if is_arn or (name == "type" and text == "root"):
+        return "root", "The account's root user acted", "T1078.004"
+    if any(word in text for word in BREAK_GLASS):
+        return "break_glass", "An account for emergencies acted", "T1078"
+    return None
 
 
 def origin(case: Case) -> Sequence[Evidence]:
     """Where the actor came from: the provider's own service, a private address, a hidden one."""
     weights = case.weights.observed
     found = []
-    for leaf in case.payload.all(*SOURCES, "invokedby"):
-        text = leaf.text
-        if leaf.by_actor:
+    playing = case.payload.playing
+    for leaf in (*playing("identity.sources"), *playing("identity.invokers")):
+        kind = _kind_of_source(leaf.text)
+        if kind is None or leaf.by_actor:
             continue
-        if text.endswith(DOMAINS):
-            key, what = "from_provider", "A service of the provider made the request"
-        elif leaf.name != "invokedby" and _is_private(text):
-            key, what = "from_private", "The request came from a private address"
-        else:
-            continue
+        key, what = kind
         found.append(
             case.on_payload(
                 "origin." + key,
@@ -99,7 +91,7 @@ def origin(case: Case) -> Sequence[Evidence]:
             )
         )
         break
-    hidden = _first(case.payload, HIDDEN, YES)
+    hidden = _first(case.payload, "identity.hidden", YES)
     if hidden is not None:
         statement = (
             "The provider says that the address hides who is behind it (" + shown(hidden) + ")."
@@ -113,6 +105,15 @@ def origin(case: Case) -> Sequence[Evidence]:
     return found
 
 
+@lru_cache(maxsize=4096)
+def _kind_of_source(text: str) -> tuple[str, str] | None:
+    if text.endswith(DOMAINS):
+        return "from_provider", "A service of the provider made the request"
+    if _is_private(text):
+        return "from_private", "The request came from a private address"
+    return None
+
+
 def _is_private(text: str) -> bool:
     if ip_address(text) is None:
         return False
@@ -124,7 +125,7 @@ def proof(case: Case) -> Sequence[Evidence]:
     """No second factor, a risk that the identity provider states, or a place that is new."""
     weights, payload = case.weights.observed, case.payload
     found = []
-    without = _first(payload, FACTORS, NO)
+    without = _first(payload, "identity.factors", NO)
     if without is not None:
         found.append(
             case.on_payload(
@@ -136,7 +137,7 @@ def proof(case: Case) -> Sequence[Evidence]:
                 technique="T1078",
             )
         )
-    risky = _first(payload, RISKS, RISKY)
+    risky = _first(payload, "identity.risks", RISKY)
     if risky is not None:
         found.append(
             case.on_payload(
@@ -148,8 +149,13 @@ def proof(case: Case) -> Sequence[Evidence]:
                 technique="T1078.004",
             )
         )
-    new = _first(payload, DEVIATIONS, YES) or next(
-        (leaf for leaf in payload.all(*BEHAVIOURS) if "=positive" in str(leaf.value).lower()), None
+    new = _first(payload, "identity.deviations", YES) or next(
+        (
+            leaf
+            for leaf in payload.playing("identity.behaviours")
+            if "=positive" in str(leaf.value).lower()
+        ),
+        None,
     )
     if new is not None:
         found.append(
@@ -165,8 +171,8 @@ def proof(case: Case) -> Sequence[Evidence]:
     return found
 
 
-def _first(payload: Payload, names: tuple[str, ...], values: frozenset[str]) -> Leaf | None:
-    for leaf in payload.all(*names):
+def _first(payload: Payload, role: str, values: frozenset[str]) -> Leaf | None:
+    for leaf in payload.playing(role):
         if leaf.text in values:
             return leaf
     return None

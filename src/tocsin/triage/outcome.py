@@ -16,8 +16,6 @@ from tocsin.triage.payload import Leaf, Payload
 
 SUCCEEDED = roles.words("outcome", "succeeded")
 FAILED = roles.words("outcome", "failed")
-ERRORS = roles.names("outcome", "errors")
-ENDINGS = tuple(dict.fromkeys(roles.names("outcome", "results") + roles.names("outcome", "codes")))
 GUESSING = frozenset({"brute_force", "scan", "web_attack", "exploit"})
 ABOUT_TRIES = ("=failure", "brut", "guess", "spray", "attempt", "enumer", "=read")
 
@@ -51,14 +49,20 @@ def ended(case: Case) -> Sequence[Evidence]:
 
 def endings(payload: Payload) -> tuple[Leaf | None, Leaf | None]:
     """A leaf that says that it failed, and one that says that it succeeded."""
+    if payload.ending is None:
+        payload.ending = _endings(payload)
+    return payload.ending
+
+
+def _endings(payload: Payload) -> tuple[Leaf | None, Leaf | None]:
     failed: Leaf | None = None
     succeeded: Leaf | None = None
-    for leaf in payload.all(*ERRORS):
+    for leaf in payload.playing("outcome.errors"):
         if leaf.text in SUCCEEDED:
             succeeded = leaf
         elif not leaf.by_actor:
             failed = failed or leaf
-    for leaf in payload.all(*ENDINGS):
+    for leaf in (*payload.playing("outcome.results"), *payload.playing("outcome.codes")):
         said = _said(leaf)
         if said is False and not leaf.by_actor:
             failed = failed or leaf

@@ -10,8 +10,10 @@ suspicion, never lower it.
 
 import json
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -24,6 +26,7 @@ MOST_EMBEDDED = 12
 MOST_LEAVES = 1500
 DEEPEST = 24
 LONGEST_NAME = 128
+MOST_MEMBERS = 16_384  # names that are kept as they were read
 
 RULE_MEMBERS = roles.words("payload", "rule_members")
 RULE_ALONE = roles.words("payload", "rule_alone")
@@ -33,10 +36,16 @@ PREFIXED = frozenset(
     for word in roles.names("payload", "rule_words")
 )
 WITH_PREFIX = frozenset({"severity", "logtype", "runbook"})  # stand bare even then
-# Prefixed names that a rule's author alone writes; titles of alerts may hold values of the event.
-AUTHORED = frozenset(name for name in PREFIXED if not name.startswith("alert"))
+# What a rule's author alone writes, beside the members of a rule's own object: values of the event
+# may flow into titles and names that stand beside the event.
+AUTHORED = frozenset(
+    name for name in PREFIXED if name.endswith("id") and not name.startswith("alert")
+)
+_OF_AUTHOR = RULE_MEMBERS | AUTHORED
 WRAPPERS = roles.words("payload", "wrappers")
 OF_ACTOR = roles.words("payload", "of_actor")
+_PLACES = dict(roles.BY_MEMBER)
+_RANK = itemgetter(0, 1)
 _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -78,24 +87,52 @@ class _Branch(NamedTuple):
     outside: bool
 
 
+# Made by the dozen for each alert, so past the constructors written in Python.
+_leaf: Any = tuple.__new__
+_branch: Any = tuple.__new__
+
+
 class Payload:
     """The leaves of one alert as sent, nearer ones first.
 
     Attributes:
         event, rule: the leaves of each part.
-        authored: the rule's part stands under members that the rule's author alone writes.
+        brings_event: a rule and the event it fired on stand apart, so that one can be held to the
+            other.
+        authored: the rule's part, or some of it, stands where only the rule's author writes.
+        beside: the rule's members stand beside the event's, with a prefix.
         cut: there was more than is read.
-        words: what the event speaks of, kept for those who ask again.
+        ending: how it failed and how it succeeded, once asked for.
+        subject, wanted, fixed, spoken: the leaf of the rule's title, what title and id speak of,
+            what of it no event can have put there, and what all of the rule's text speaks of, once
+            asked for.
     """
 
-    __slots__ = ("_named", "authored", "cut", "event", "rule", "words")
+    __slots__ = (
+        "_roles",
+        "authored",
+        "beside",
+        "brings_event",
+        "cut",
+        "ending",
+        "event",
+        "fixed",
+        "rule",
+        "spoken",
+        "subject",
+        "wanted",
+    )
 
     def __init__(self, text: str) -> None:
         self.event: list[Leaf] = []
         self.rule: list[Leaf] = []
-        self.authored = False
-        self.words: frozenset[str] | None = None
-        self._named: dict[str, list[Leaf]] | None = None
+        self.authored = self.beside = self.brings_event = False
+        self.subject: Leaf | None = None
+        self.ending: tuple[Leaf | None, Leaf | None] | None = None
+        self.spoken: frozenset[str] | None = None
+        self.fixed: frozenset[str] | None = None
+        self.wanted: frozenset[str] | None = None
+        self._roles: dict[str, list[Leaf]] | None = None
         self.cut = len(text) > LONGEST_TEXT
         document = decoded(text)
         start: Path = ()
@@ -103,11 +140,18 @@ class Payload:
             place = next((n for n, item in enumerate(document) if isinstance(item, dict)), 0)
             document, start = document[place] if document else None, (place,)
         if isinstance(document, dict):
-            self._read_top(document, start)
+            nested = self._read_top(document, start)
+            self.brings_event = bool(self.rule and self.event) and (
+                nested
+                or not RULE_MEMBERS.isdisjoint(map(plain, document))
+                or (self.beside and bool(self.playing("changes.actions")))
+            )
 
-    def _read_top(self, document: dict[str, Any], start: Path) -> None:
+    def _read_top(self, document: dict[str, Any], start: Path) -> bool:
+        """Read everything; says whether an event stands in a member of its own."""
         ruled = _rules_members(document)
-        self.authored = not ruled.isdisjoint(RULE_MEMBERS | AUTHORED)
+        self.authored = not ruled.isdisjoint(_OF_AUTHOR)
+        self.beside = not ruled.isdisjoint(PREFIXED)
         waiting: list[_Branch] = []
         if len(document) > MOST_LEAVES:
             self.cut = True
@@ -116,11 +160,12 @@ class Payload:
             of_rule = plain(key) in ruled
             branch = _Branch(value, (*start, key), name, tainted, of_rule, name in WRAPPERS)
             self._take(branch, parent, waiting)
+        nested = any(branch.outside for branch in waiting)
         embedded = MOST_EMBEDDED
         for found in waiting:  # grows while it is read
             if len(self.event) + len(self.rule) >= MOST_LEAVES or len(found.path) > DEEPEST:
                 self.cut = True
-                return
+                break
             branch, node = found, found.node
             if type(node) is str:
                 inner = decoded(node) if embedded > 0 and len(node) <= LONGEST_EMBEDDED else None
@@ -131,6 +176,7 @@ class Payload:
                 # What a text of the event holds was written by whoever wrote that text.
                 branch = branch._replace(node=inner, by_actor=branch.by_actor or not branch.outside)
             self._read(branch, waiting)
+        return nested
 
     def _read(self, branch: _Branch, waiting: list[_Branch]) -> None:
         node, path, parent, by_actor, of_rule, outside = branch
@@ -171,20 +217,33 @@ class Payload:
         value, path, name, by_actor, of_rule, _ = branch
         (self.rule if of_rule else self.event).append(Leaf(path, name, parent, value, by_actor))
 
-    def all(self, *names: str) -> list[Leaf]:
-        """The event's leaves under any of these names, each `name` or `parent.name`."""
-        named = self._named
-        if named is None:
-            named = self._named = {}
-            for leaf in self.event:
-                named.setdefault(leaf.name, []).append(leaf)
-        found: list[Leaf] = []
-        for name in names:
-            parent, dot, last = name.rpartition(".")
-            leaves = named.get(last)
-            if leaves is not None:
-                found += [leaf for leaf in leaves if leaf.parent == parent] if dot else leaves
-        return found
+    def by_author(self, leaf: Leaf) -> bool:
+        """Whether a leaf of the rule's part stands where no value of an event flows in."""
+        top = next((part for part in leaf.path if type(part) is str), "")
+        return plain(top) in _OF_AUTHOR
+
+    def playing(self, role: str) -> Sequence[Leaf]:
+        """The event's leaves in one role of `roles.toml`, the best named first."""
+        roles_played = self._roles
+        if roles_played is None:
+            roles_played = self._roles = self._cast()
+        return roles_played.get(role, ())
+
+    def _cast(self) -> dict[str, list[Leaf]]:
+        ranked: dict[str, list[tuple[int, int, Leaf]]] = {}
+        places = _PLACES
+        for order, leaf in enumerate(self.event):
+            parts = places.get(leaf[1])
+            if parts is not None:
+                for role, parent, rank in parts:
+                    if not parent or parent == leaf[2]:
+                        ranked.setdefault(role, []).append((rank, order, leaf))
+        cast: dict[str, list[Leaf]] = {}
+        for role, found in ranked.items():
+            if len(found) > 1:
+                found.sort(key=_RANK)
+            cast[role] = [leaf for _, _, leaf in found]
+        return cast
 
 
 def decoded(text: str) -> Any:
@@ -220,14 +279,18 @@ def _plain(name: str) -> str:
 
 def _member(key: str) -> tuple[str, str, bool]:
     """A member's plain name, the one above where the key is a path, and whether actors write it."""
-    return _kept_member(key if len(key) <= LONGEST_NAME else key[:LONGEST_NAME])
+    found = _MEMBERS.get(key)
+    if found is None:
+        short = key if len(key) <= LONGEST_NAME else key[:LONGEST_NAME]
+        parts = [plain(part) for part in short.replace("/", ".").split(".")]
+        above = parts[-2] if len(parts) > 1 else ""
+        found = (parts[-1], above, not OF_ACTOR.isdisjoint(parts))
+        if len(_MEMBERS) < MOST_MEMBERS:
+            _MEMBERS[short] = found
+    return found
 
 
-@lru_cache(maxsize=16_384)
-def _kept_member(key: str) -> tuple[str, str, bool]:
-    parts = [plain(part) for part in key.replace("/", ".").split(".")]
-    above = parts[-2] if len(parts) > 1 else ""
-    return parts[-1], above, not OF_ACTOR.isdisjoint(parts)
+_MEMBERS: dict[str, tuple[str, str, bool]] = {}
 
 
 def _rules_members(document: dict[str, Any]) -> frozenset[str] | set[str]:

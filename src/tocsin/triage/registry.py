@@ -5,12 +5,15 @@ from typing import TypeAlias
 
 from tocsin.model import Evidence
 from tocsin.triage import (
+    channels,
     commands,
+    detections,
     dns,
     entities,
     events,
     files,
     intelligence,
+    lookalikes,
     mail,
     prior,
     processes,
@@ -42,6 +45,11 @@ EXTRACTORS: tuple[Extractor, ...] = (
     web.web,
     dns.dns,
     mail.mail,
+    detections.known,
     # What the payload of alerts of no declared source shows.
     events.observed,
+    channels.channel,
+    lookalikes.named,
+    lookalikes.automation,
+    lookalikes.window,
 )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tocsin.errors import SettingsError
-from tocsin.model import Severity, ThreatLevel
+from tocsin.model import DetectionKind, DetectionStatus, Severity, ThreatLevel
 
 T = TypeVar("T")
 
@@ -69,6 +69,9 @@ class Weights(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True)
     authorised: dict[str, AuthorisedWeight]
     claim: dict[str, Weight]
     observed: dict[str, Weight]
+    detection: dict[str, Weight]
+    channel: dict[str, Weight]
+    lookalike: dict[str, Weight]
     impact: dict[str, Weight]
     confidence: dict[str, Weight]
     threshold: dict[str, Weight]
@@ -137,13 +140,22 @@ REQUIRED: Mapping[str, frozenset[str]] = {
         "look_alike brand punycode display_name executive urgency payment attachment dynamic_name"
     ),
     # What alerts of no declared source show.
-    "claim": frozenset({"in_values", "in_names", "beside_event"}),
+    "claim": frozenset({"in_values", "in_names", "nothing_shown", "beside_event"}),
+    "channel": frozenset({"odd_port", "upload", "regular", "long"}),
+    "lookalike": frozenset({"automation", "window"}),
+    "detection": frozenset(
+        {"risk_score", "mistakes_known", "mistakes_unlikely"}
+        | {"level_" + level for level in Severity}
+        | {"kind_" + kind for kind in DetectionKind if kind is not DetectionKind.RULE}
+        | {"status_" + status for status in DetectionStatus}
+    ),
     "observed": frozenset(
         [
             "failed",
             "failed_try",
             "failed_as_claimed",
             "read_only",
+            "contrary",
             "anonymous",
             "root",
             "break_glass",
@@ -216,10 +228,10 @@ REQUIRED: Mapping[str, frozenset[str]] = {
 # What attackers can write may only raise, so weights of such sections cannot be negative; and
 # what lowers on the inventory's word cannot be positive.
 ONLY_RAISING = (
-    *("intel.level", "intel.factor", "rarity", "user"),
+    *("intel.level", "intel.factor", "rarity", "user", "channel"),
     *("command", "process", "registry", "file", "web", "dns", "mail"),
 )
-ONLY_LOWERING = ("authorised",)
+ONLY_LOWERING = ("authorised", "lookalike")
 SHARES = ("impact",)
 
 

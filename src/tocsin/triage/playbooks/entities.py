@@ -1,142 +1,24 @@
-"""What to do: actions of `playbooks.toml`, bound to the host, account or address they concern."""
+"""The entities that an action can be bound to: the host, account, address … an alert concerns."""
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
 
-import msgspec
-
-from tocsin.errors import SettingsError
 from tocsin.model import (
-    Action,
     AddressContext,
-    Disposition,
     Endpoint,
     NetworkDirection,
     ObservableRole,
     ObservableType,
 )
 from tocsin.triage.case import Case
-from tocsin.triage.evidence import quoted
 from tocsin.triage.intelligence import known_good
-from tocsin.triage.weights import Weights, convert, data_file
 
-FILE = "playbooks.toml"
-BLANK = "ENTITY"
-FALLBACK = "investigate_alert"
 LONGEST_ENTITY = 512
 NOISY = 20  # alerts of a rule in a week that make it worth narrowing
 OBSERVERS = frozenset({"suricata", "cef"})  # whose host is the sensor, not the machine concerned
 
-T = TypeVar("T")
 Entity = tuple[str, str]  # type as in model.Action, value
-
-
-class _Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    entity: str
-    title: str
-    reason: str
-
-
-class _Step(NamedTuple):
-    """An action of the file, its title cut where the entity goes."""
-
-    code: str
-    kind: str
-    before: str
-    after: str
-    reason: str
-
-
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    actions: dict[str, _Action]
-    attack: dict[str, list[str]]
-    open: dict[str, list[str]]
-    harmless: dict[Disposition, list[str]]
-
-
-class Playbooks:
-    """The actions for each verdict and family.
-
-    Raises:
-        SettingsError: the file cannot be read or names an action, entity or family that is not.
-    """
-
-    def __init__(self, weights: Weights, text: bytes | None = None) -> None:
-        file = convert(text if text is not None else data_file(FILE), _File, FILE)
-        _check(file, weights)
-        steps: dict[str, _Step] = {}
-        for code, action in file.actions.items():
-            before, _, after = action.title.partition(BLANK)
-            steps[code] = _Step(code, action.entity, before, after, action.reason)
-        self._attack = _steps(file.attack, steps)
-        self._open = _steps(file.open, steps)
-        self._harmless = _steps(file.harmless, steps)
-        self._fallback = [steps[FALLBACK]]
-
-    def actions(self, case: Case, verdict: Disposition) -> tuple[Action, ...]:
-        """The recommended actions, first things first; never empty."""
-        steps = self._harmless.get(verdict)
-        if steps is None:
-            lists = self._attack if verdict is Disposition.TRUE_POSITIVE else self._open
-            steps = lists.get(case.family.name or "default") or lists["default"]
-        return tuple(_bound(steps, case) or _bound(self._fallback, case))
-
-
-def _steps(
-    lists: Mapping[T, Sequence[str]], steps: Mapping[str, _Step]
-) -> Mapping[T, Sequence[_Step]]:
-    return {key: [steps[code] for code in codes] for key, codes in lists.items()}
-
-
-def _bound(steps: Sequence[_Step], case: Case) -> list[Action]:
-    """The actions whose entity the alert names."""
-    entities: dict[str, Entity | None] = {}
-    found: list[Action] = []
-    for code, kind, before, after, reason in steps:
-        if kind in entities:
-            entity = entities[kind]
-        else:
-            entity = entities[kind] = ENTITIES[kind](case)
-        if entity is not None:
-            found.append(
-                Action(
-                    action=code,
-                    title=before + quoted(entity[1]) + after,
-                    entity_type=entity[0],
-                    entity=entity[1],
-                    reason=reason,
-                    priority=len(found) + 1,
-                )
-            )
-    return found
-
-
-def _check(file: _File, weights: Weights) -> None:
-    wrong = []
-    for code, action in file.actions.items():
-        if action.entity not in ENTITIES:
-            wrong.append("actions." + code + ": no entity " + action.entity)
-        if action.title.count(BLANK) != 1:
-            wrong.append("actions." + code + ": title needs one " + BLANK)
-    for name, lists in (("attack", file.attack), ("open", file.open)):
-        if "default" not in lists:
-            wrong.append(name + ": lacks default")
-        wrong += [
-            name + ": no family " + key for key in lists.keys() - weights.family - {"default"}
-        ]
-    for listed in (*file.attack.values(), *file.open.values(), *file.harmless.values()):
-        wrong += ["no action " + code for code in listed if code not in file.actions]
-    missing = {Disposition.FALSE_POSITIVE, Disposition.BENIGN_POSITIVE} - file.harmless.keys()
-    wrong += ["harmless: lacks " + verdict for verdict in sorted(missing)]
-    if FALLBACK not in file.actions or file.actions[FALLBACK].entity != "alert":
-        wrong.append("actions: lacks " + FALLBACK)
-    if wrong:
-        raise SettingsError("triage/" + FILE + ": " + "; ".join(wrong))
-
-
-# --- the entities that an action can be bound to ---------------------------------------------
 
 
 def _host(case: Case) -> Entity | None:
