@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from tocsin import metrics
 from tocsin.model import (
     NOT_CLOSABLE,
+    AlertStatus,
     Closing,
     ClosingAction,
     Disposition,
@@ -103,6 +104,11 @@ def hold(connection: Connection, *, shared: bool) -> None:
 def is_closed(dossier: Dossier) -> bool:
     """Whether the policy closes the alert."""
     return dossier.closing is not None and dossier.closing.action is ClosingAction.CLOSED
+
+
+def status_of(dossier: Dossier, status: AlertStatus) -> AlertStatus:
+    """What the alert's row says once it is saved: that it is closed, or `status`."""
+    return AlertStatus.CLOSED if is_closed(dossier) else status
 
 
 def record(connection: Connection, done: Sequence[Dossier], now: Any) -> None:

@@ -222,7 +222,7 @@ class DossierStore:
         status = AlertStatus.TRIAGED if triaged else AlertStatus.RECEIVED
         now = self._stamp(datetime.now(UTC))
         with metrics.spent("rows"):
-            made = rows.made(mine, filled, lambda d: _status(d, status), now, self._stamp)
+            made = rows.made(mine, filled, lambda d: closures.status_of(d, status), now, self._stamp)
         statements.update_alerts(connection, made.alerts)
         if triaged and "alert" not in filled:
             statements.update_risk(connection, made.risks)
@@ -335,15 +335,7 @@ class DossierStore:
 
     async def reopen(self, alert_id: str, *, actor: str) -> bool:
         """Give an alert that a policy closed back to people; False when none did."""
-
-        def change(connection: Connection) -> bool:
-            if not closures.reopen(connection, alert_id, actor):
-                return False
-            statements.reopen(connection, alert_id)
-            audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
-            return True
-
-        return await self._database.write(change)
+        return await self._database.write(lambda c: reopen(c, alert_id, actor))
 
     async def now(self) -> float:
         """The time that counts for leases, pauses and bells."""
@@ -400,8 +392,13 @@ class DossierStore:
         statements.add_count(connection, changed)
 
 
-def _status(dossier: Dossier, status: AlertStatus) -> AlertStatus:
-    return AlertStatus.CLOSED if closures.is_closed(dossier) else status
+def reopen(connection: Connection, alert_id: str, actor: str) -> bool:
+    """See `DossierStore.reopen`; within a transaction."""
+    if not closures.reopen(connection, alert_id, actor):
+        return False
+    statements.reopen(connection, alert_id)
+    audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
+    return True
 
 
 def review(connection: Connection, status: AlertStatus, reviewed: Sequence[Row]) -> None:
