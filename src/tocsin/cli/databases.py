@@ -18,6 +18,8 @@ from tocsin.settings import Settings, load
 from tocsin.store import migrate
 from tocsin.store.database import Database
 
+SHOWN = 10  # of many that are alike
+
 app = typer.Typer(no_args_is_help=True, help="Look after the database.")
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Database URL; default TOCSIN_DATABASE.")]
@@ -147,6 +149,8 @@ async def _report(store: Store) -> int:
             f"WARN  {following.parked} follow-ups are parked (their alerts are triaged); try one "
             "again: POST /api/v1/alerts/ID/retry"
         )
+        for alert_id in await store.balance.parked_follow_ups(SHOWN):
+            typer.echo(f"      {alert_id}")
     indicators = await store.indicators.count()
     typer.echo(
         f"{'ok   ' if indicators else '-    '} intelligence: "
