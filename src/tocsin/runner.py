@@ -219,7 +219,8 @@ class Worker:
             middle = len(done) // 2
             first = await self._save(done[:middle], batch)
             return first + await self._save(done[middle:], batch)
-        _count(done, saved)
+        if "verdict" in self._fills:
+            _count(done, saved)
         return saved
 
     def _sift(self, done: list[Dossier], batch: Batch) -> list[Dossier]:

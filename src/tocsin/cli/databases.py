@@ -19,6 +19,7 @@ from tocsin.store import migrate
 from tocsin.store.database import Database
 
 NOTHING = "nothing is that old"
+SHOWN = 10  # of many that are alike
 
 app = typer.Typer(no_args_is_help=True, help="Look after the database.")
 
@@ -166,6 +167,8 @@ async def _report(store: Store) -> int:
             f"WARN  {following.parked} follow-ups are parked (their alerts are triaged); try one "
             "again: POST /api/v1/alerts/ID/retry"
         )
+        for alert_id in await store.balance.parked_follow_ups(SHOWN):
+            typer.echo(f"      {alert_id}")
     indicators = await store.indicators.count()
     typer.echo(
         f"{'ok   ' if indicators else '-    '} intelligence: "

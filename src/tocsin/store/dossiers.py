@@ -183,7 +183,7 @@ class DossierStore:
         done: Sequence[Dossier],
         filled: Sequence[str],
         next_step: str | None,
-        onward: Container[str] = (),
+        onward: Container[str] | None = None,
     ) -> list[str]:
         """Store what the chain that began with `step` found, and advance the work.
 
@@ -192,7 +192,7 @@ class DossierStore:
             done: the dossiers.
             filled: the fields that were filled since `step` began.
             next_step: what the alerts of `onward` wait for now; None when all are done.
-            onward: the alerts that the next step wants; the others are done.
+            onward: the alerts that the next step wants, None for all; the others are done.
 
         Returns:
             The ids that were advanced; the others belong to somebody else by now.
@@ -212,7 +212,7 @@ class DossierStore:
         done: Sequence[Dossier],
         filled: Sequence[str],
         next_step: str | None,
-        onward: Container[str],
+        onward: Container[str] | None,
     ) -> list[Dossier]:
         ours = self._advance(connection, step, done, next_step, onward)
         mine = [dossier for dossier in done if dossier.alert_id in ours]
@@ -222,7 +222,9 @@ class DossierStore:
         status = AlertStatus.TRIAGED if triaged else AlertStatus.RECEIVED
         now = self._stamp(datetime.now(UTC))
         with metrics.spent("rows"):
-            made = rows.made(mine, filled, lambda d: closures.status_of(d, status), now, self._stamp)
+            made = rows.made(
+                mine, filled, lambda d: closures.status_of(d, status), now, self._stamp
+            )
         statements.update_alerts(connection, made.alerts)
         if triaged and "alert" not in filled:
             statements.update_risk(connection, made.risks)
@@ -248,18 +250,19 @@ class DossierStore:
         step: str,
         done: Sequence[Dossier],
         next_step: str | None,
-        onward: Container[str],
+        onward: Container[str] | None,
     ) -> set[str]:
         ids = [dossier.alert_id for dossier in done]
         ours = reading.waiting_ids(connection, ids, step, self._owner, lock=True)
-        statements.delete_work(connection, [i for i in ours if not next_step or i not in onward])
+        going = {i for i in ours if next_step and (onward is None or i in onward)}
+        statements.delete_work(connection, [i for i in ours if i not in going])
         now = self._clock.now(connection)
         statements.update_work(
             connection,
             [
                 (d.alert_id, next_step, now, now, 0, 0.0, None, rows.text(d.gaps))
                 for d in done
-                if next_step and d.alert_id in ours and d.alert_id in onward
+                if d.alert_id in going
             ],
         )
         return ours
