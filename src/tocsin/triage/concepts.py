@@ -7,7 +7,7 @@ import msgspec
 from tocsin.triage.weights import convert, data_file
 
 FILE = "concepts.toml"
-LONGEST = 200  # characters of each text that are read
+LONGEST = 2000  # characters of each text that are read
 KEPT = 16_384
 
 _WORD = re.compile(r"\d?[A-Z]+\d*(?![a-z])|[A-Z]?[a-z]+\d?|\d[a-z]{1,2}(?![a-z])", re.ASCII)
