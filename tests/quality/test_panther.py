@@ -87,7 +87,7 @@ def free_texts(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
         here = (*path, key)
         if isinstance(value, dict | list):
             yield from free_texts(value, here)
-        elif isinstance(value, str) and FREE.search(str(here)):
+        elif isinstance(value, str) and FREE.search(str(key)):
             yield here
 
 
