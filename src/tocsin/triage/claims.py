@@ -177,16 +177,16 @@ def _switched_off(setting: str) -> frozenset[str]:
 
 def named_in_names(payload: Payload, wanted: frozenset[str]) -> frozenset[str]:
     """Which of the words the names of the event's members name, if they are not off or empty."""
-    named: set[str | int] = set()
-    for path, _, parent, value, _ in payload.event:
-        if value not in OFF:
-            named.add(path[-1])
-            named.add(parent)
+    return wanted & _words_of_names(
+        tuple([path[-1] for path, _, _, value, _ in payload.event if value not in OFF])
+    )
+
+
+@lru_cache(maxsize=2048)
+def _words_of_names(names: tuple[str | int, ...]) -> frozenset[str]:
+    """All words of a shape; events of one type have few shapes."""
     found: set[str] = set()
-    of, apart = VOCABULARY.of, wanted.isdisjoint
-    for name in named:
+    for name in names:
         if type(name) is str:
-            words = of(name)
-            if not apart(words):
-                found |= words
-    return wanted & found
+            found |= VOCABULARY.of(name)
+    return frozenset(found)
