@@ -148,7 +148,9 @@ def test_office_starting_an_encoded_download_is_an_attack() -> None:
     )
     verdict = triage(dossier("windows", alert))
     assert verdict.verdict is Disposition.TRUE_POSITIVE
-    assert {"command.download", "command.hidden", "process.office_child"} <= names(verdict)
+    assert {"command.download_run", "command.hidden_start", "process.office_child"} <= names(
+        verdict
+    )
     assert actions(verdict)["isolate_host"] == "WS-5"
     assert actions(verdict)["reset_password"] == "alice"
     assert actions(verdict)["quarantine_file"] == "ab" * 32

@@ -6,7 +6,7 @@ changes nothing and two workers cannot both store an alert.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.model import AlertStatus, Dossier
-from tocsin.ports import Accepted, NewAlert
-from tocsin.store import audit, history, reading, rows, statements
-from tocsin.store.bulk import mark_of, marks
+from tocsin.ports import Accepted, Grouping, NewAlert
+from tocsin.store import audit, closures, history, incidents, opinions, reading, rows, statements
+from tocsin.store.bulk import Row, mark_of, marks
 from tocsin.store.database import Database
-from tocsin.store.tables import alert_context, alert_keys, alert_work, alerts, triage_results
-from tocsin.store.types import instant_text
+from tocsin.store.tables import alert_work
+from tocsin.store.types import stamp_of
 
 WRITERS = 16
 
@@ -41,14 +41,27 @@ class DossierStore:
         database: where.
         owner: names the holder of leases; unique per process start.
         first_step: the step that new alerts wait for.
+        follow_ups: the steps that follow a verdict; what waits for them is triaged already.
+        grouping: the rules by which alerts become incidents.
     """
 
-    def __init__(self, database: Database, *, owner: str, first_step: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        owner: str,
+        first_step: str,
+        follow_ups: Collection[str],
+        grouping: Grouping,
+    ) -> None:
         self._database = database
+        self._follow_ups = follow_ups
+        self._grouping = grouping
         self._owner = owner
         self._first_step = first_step
+        self.queue = opinions.NOBODY  # `app.py` says on which verdicts second opinions are wanted
         self._writer = f"w{sum(owner.encode()) % WRITERS:02d}"
-        self._stamp = instant_text if database.sqlite else _as_is
+        self._stamp = stamp_of("sqlite" if database.sqlite else "postgresql")
 
     # --- accepting ------------------------------------------------------------------------------
 
@@ -74,7 +87,7 @@ class DossierStore:
         """Store what is new; None for alerts whose key belongs to other content."""
         first = {alert.key: alert for alert in reversed(new)}
         inserted = self._claim_keys(connection, first)
-        taken = self._taken(connection, [first[key] for key in inserted])
+        taken = statements.give_back_taken(connection, [first[key] for key in inserted])
         fresh = [a for a in new if first[a.key] is a and a.key in inserted and a.key not in taken]
         now = time.time()
         received = AlertStatus.RECEIVED.value
@@ -93,7 +106,7 @@ class DossierStore:
             return [Accepted(alert.alert_id) for alert in new]
         stored = reading.stored_keys(connection, [a.key for a in new if a.key not in taken])
         mine = {id(alert) for alert in fresh}
-        return [_answer(alert, stored.get(alert.key), id(alert) in mine) for alert in new]
+        return [reading.answer(alert, stored.get(alert.key), id(alert) in mine) for alert in new]
 
     def _claim_keys(self, connection: Connection, first: dict[bytes, NewAlert]) -> set[bytes]:
         """Write the keys that are not stored yet; gives those."""
@@ -104,18 +117,12 @@ class DossierStore:
             return first.keys() - known
         return set(statements.insert_new_keys(connection, new))
 
-    def _taken(self, connection: Connection, fresh: Sequence[NewAlert]) -> set[bytes]:
-        """Keys of alerts whose chosen id is one that Tocsin gave to another alert."""
-        chosen = {a.alert_id: a.key for a in fresh if a.alert_id != a.fallback_id}
-        taken = {chosen[found] for found in reading.existing(connection, list(chosen))}
-        if taken:
-            connection.execute(sa.delete(alert_keys).where(alert_keys.c.key.in_(taken)))
-        return taken
-
     async def in_flight(self) -> int:
         """See `ports.Intake.in_flight`."""
         query = sa.select(sa.func.count()).select_from(alert_work)
-        waiting = query.where(alert_work.c.parked_at.is_(None))
+        waiting = query.where(
+            alert_work.c.parked_at.is_(None), alert_work.c.step.not_in(self._follow_ups)
+        )
         return int(await self._database.read(lambda c: c.execute(waiting).scalar_one()))
 
     # --- working ----------------------------------------------------------------------------------
@@ -133,8 +140,7 @@ class DossierStore:
         """
 
         def change(connection: Connection) -> set[str]:
-            mark = mark_of(connection)
-            now = time.time()
+            mark, now = mark_of(connection), time.time()
             free = (
                 f"alert_id IN {marks(len(ids), mark)} AND step = {mark} "
                 f"AND parked_at IS NULL AND lease_until <= {mark} AND not_before <= {mark}"
@@ -163,7 +169,12 @@ class DossierStore:
         return await self._database.read(lambda connection: reading.load(connection, ids, filled))
 
     async def save(
-        self, step: str, done: Sequence[Dossier], filled: Sequence[str], next_step: str | None
+        self,
+        step: str,
+        done: Sequence[Dossier],
+        filled: Sequence[str],
+        next_step: str | None,
+        onward: Container[str] = (),
     ) -> list[str]:
         """Store what the chain that began with `step` found, and advance the work.
 
@@ -171,14 +182,19 @@ class DossierStore:
             step: the step that the work rows wait for.
             done: the dossiers.
             filled: the fields that were filled since `step` began.
-            next_step: what the alerts wait for now; None when they are done.
+            next_step: what the alerts of `onward` wait for now; None when all are done.
+            onward: the alerts that the next step wants; the others are done.
 
         Returns:
             The ids that were advanced; the others belong to somebody else by now.
         """
-        return await self._database.write(
-            lambda connection: self._save(connection, step, done, filled, next_step), durable=False
+        saved = await self._database.write(
+            lambda connection: self._save(connection, step, done, filled, next_step, onward),
+            durable=False,
         )
+        if "verdict" in filled:
+            closures.count(saved)
+        return [d.alert_id for d in saved]
 
     def _save(
         self,
@@ -187,50 +203,58 @@ class DossierStore:
         done: Sequence[Dossier],
         filled: Sequence[str],
         next_step: str | None,
-    ) -> list[str]:
-        ours = self._advance(connection, step, done, next_step)
+        onward: Container[str],
+    ) -> list[Dossier]:
+        ours = self._advance(connection, step, done, next_step, onward)
         mine = [dossier for dossier in done if dossier.alert_id in ours]
-        status = AlertStatus.TRIAGED if next_step is None else AlertStatus.RECEIVED
+        triaged = "verdict" in filled
+        mine = closures.settle(connection, mine) if triaged else mine
+        status = AlertStatus.TRIAGED if triaged else AlertStatus.RECEIVED
         if "alert" in filled:
             statements.update_alerts(
-                connection, [rows.alert_row(d, status, self._stamp) for d in mine]
+                connection, [rows.alert_row(d, _status(d, status), self._stamp) for d in mine]
             )
-        elif next_step is None:
-            _set_status(connection, [d.alert_id for d in mine], status)
+        elif triaged:
+            statements.finish_alerts(connection, mine)
         if "context" in filled:
             statements.insert_context(connection, rows.context_rows(mine))
         if "verdict" in filled:
             now = self._stamp(datetime.now(UTC))
             statements.insert_triage(connection, [rows.triage_row(d, now) for d in mine])
+            self.queue.request(connection, mine)
         # Rows that other workers write too come last, in the order of their keys: locks are held
         # for as short as can be, and two workers take them in the same order.
         if "intel" in filled:
             statements.insert_intel(connection, rows.intel_rows(mine, self._stamp))
         if "context" in filled:
             history.record(connection, rows.prevalence_rows(mine))
-        if next_step is None:
+        if "links" in filled:
+            incidents.follow(connection, mine, self._grouping)
+            self._count(connection, followed=len(mine))
+        if triaged:
+            closures.record(connection, mine, now)
             self._count(connection, triaged=len(mine))
         audit.saved(connection, ours, step, filled, next_step)
-        return [d.alert_id for d in mine]
+        return mine
 
     def _advance(
-        self, connection: Connection, step: str, done: Sequence[Dossier], next_step: str | None
+        self,
+        connection: Connection,
+        step: str,
+        done: Sequence[Dossier],
+        next_step: str | None,
+        onward: Container[str],
     ) -> set[str]:
         ids = [dossier.alert_id for dossier in done]
         ours = reading.waiting_ids(connection, ids, step, self._owner, lock=True)
-        if next_step is None:
-            mark = mark_of(connection)
-            connection.exec_driver_sql(
-                f"DELETE FROM alert_work WHERE alert_id IN {marks(len(ours), mark)}", tuple(ours)
-            )
-            return ours
+        statements.delete_work(connection, [i for i in ours if not next_step or i not in onward])
         now = time.time()
         statements.update_work(
             connection,
             [
                 (d.alert_id, next_step, now, now, 0, 0.0, None, rows.text(d.gaps))
                 for d in done
-                if d.alert_id in ours
+                if next_step and d.alert_id in ours and d.alert_id in onward
             ],
         )
         return ours
@@ -263,51 +287,53 @@ class DossierStore:
         max_attempts: int,
         pause: float,
     ) -> list[str]:
-        parked = []
-        for failure in failures:
-            held = sa.and_(
-                alert_work.c.alert_id == failure.alert_id,
-                alert_work.c.step == step,
-                alert_work.c.lease_owner == self._owner,
+        parked = [
+            failure.alert_id
+            for failure in failures
+            if statements.count_attempt(
+                connection,
+                (failure.alert_id, step, self._owner),
+                f"{failure.step}: {failure.error}",
+                max_attempts=0 if failure.final else max_attempts,
+                pause=pause,
             )
-            tried = connection.execute(sa.select(alert_work.c.attempts).where(held)).scalar()
-            if tried is None:
-                continue
-            attempts, now = tried + 1, time.time()
-            last = failure.final or attempts >= max_attempts
-            connection.execute(
-                sa.update(alert_work)
-                .where(held)
-                .values(
-                    attempts=attempts,
-                    lease_owner=None,
-                    lease_until=0.0,
-                    not_before=now + pause * 2 ** (attempts - 1),
-                    parked_at=now if last else None,
-                    error=f"{failure.step}: {failure.error}",
-                )
-            )
-            if last:
-                parked.append(failure.alert_id)
-        _set_status(connection, parked, AlertStatus.PARKED)
-        self._count(connection, parked=len(parked))
+        ]
+        if step not in self._follow_ups:  # an alert that was triaged stays so
+            statements.set_status(connection, parked, AlertStatus.PARKED)
+            self._count(connection, parked=len(parked))
         audit.failed(connection, [failure.alert_id for failure in failures], step, parked)
         return parked
 
-    async def unpark(self, alert_id: str, *, actor: str = "api") -> bool:
-        """Give a parked alert its attempts back; False when it is not parked."""
+    async def unpark(self, alert_id: str, *, actor: str = "api") -> AlertStatus | None:
+        """Give a parked alert or follow-up its attempts back.
+
+        Returns:
+            The alert's status; None when nothing of it is parked.
+        """
+
+        def change(connection: Connection) -> AlertStatus | None:
+            step = statements.unpark(connection, alert_id)
+            if step is None:
+                return None
+            status = AlertStatus.TRIAGED
+            if step not in self._follow_ups:
+                status = AlertStatus.RECEIVED
+                statements.set_status(connection, [alert_id], status)
+                self._count(connection, parked=-1)
+            entry = audit.Entry(actor, "alert.unparked", alert_id, {"step": step})
+            audit.record(connection, entry)
+            return status
+
+        return await self._database.write(change)
+
+    async def reopen(self, alert_id: str, *, actor: str) -> bool:
+        """Give a closed alert back to people; False when it is not closed."""
 
         def change(connection: Connection) -> bool:
-            result = connection.execute(
-                sa.update(alert_work)
-                .where(alert_work.c.alert_id == alert_id, alert_work.c.parked_at.is_not(None))
-                .values(parked_at=None, attempts=0, not_before=0.0, since=time.time(), rung_at=0.0)
-            )
-            if result.rowcount != 1:
+            if not statements.reopen(connection, alert_id):
                 return False
-            _set_status(connection, [alert_id], AlertStatus.RECEIVED)
-            self._count(connection, parked=-1)
-            audit.record(connection, audit.Entry(actor, "alert.unparked", alert_id, {}))
+            closures.reopen(connection, alert_id, actor)
+            audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
             return True
 
         return await self._database.write(change)
@@ -321,24 +347,7 @@ class DossierStore:
                 pause after a failed attempt is over are due whenever it rang.
             limit: the most ids; those that waited longest come first.
         """
-        now = time.time()
-        idle = sa.and_(
-            alert_work.c.step == step,
-            alert_work.c.parked_at.is_(None),
-            alert_work.c.lease_until <= now,
-            alert_work.c.not_before <= now,
-            sa.or_(
-                alert_work.c.rung_at < rung_before, alert_work.c.rung_at < alert_work.c.not_before
-            ),
-        )
-        some = sa.select(alert_work.c.alert_id).where(idle).order_by(alert_work.c.since)
-        some = some.limit(limit).with_for_update(skip_locked=True)
-        change = (
-            sa.update(alert_work)
-            .where(alert_work.c.alert_id.in_(some.scalar_subquery()))
-            .values(rung_at=now)
-            .returning(alert_work.c.alert_id)
-        )
+        change = statements.due(step, rung_before, limit)
         return await self._database.write(
             lambda c: list(c.execute(change).scalars()), durable=False
         )
@@ -360,18 +369,16 @@ class DossierStore:
 
         Their keys stay: an id is never given twice, and the same alert sent again is still known.
         People's decisions stay too, since triage learns from them. Alerts in flight or parked are
-        left alone.
+        left alone; what would have followed the verdict of a forgotten one is forgotten as well.
         """
 
         def change(connection: Connection) -> int:
-            busy = sa.select(alert_work.c.alert_id).where(alert_work.c.alert_id.in_(ids))
-            held = set(connection.execute(busy).scalars())
-            free = [alert_id for alert_id in ids if alert_id not in held]
-            for table in (alert_context, triage_results):
-                connection.execute(sa.delete(table).where(table.c.alert_id.in_(free)))
-            gone = connection.execute(sa.delete(alerts).where(alerts.c.alert_id.in_(free)))
+            free, gone = statements.forget(connection, ids, self._follow_ups)
+            closures.forget(connection, free)
+            opinions.forget(connection, free)
+            incidents.forget(connection, free)
             audit.record(connection, audit.batch("retention", "alerts.forgotten", free))
-            return gone.rowcount
+            return gone
 
         return await self._database.write(change)
 
@@ -380,19 +387,14 @@ class DossierStore:
         statements.add_count(connection, changed)
 
 
-def _answer(alert: NewAlert, stored: tuple[str, bytes] | None, fresh: bool) -> Accepted | None:
-    if fresh:
-        return Accepted(alert.alert_id)
-    if stored is None or stored[1] != alert.digest:
-        return None
-    return Accepted(stored[0], duplicate=True)
+def _status(dossier: Dossier, status: AlertStatus) -> AlertStatus:
+    return AlertStatus.CLOSED if closures.is_closed(dossier) else status
 
 
-def _set_status(connection: Connection, ids: Sequence[str], status: AlertStatus) -> None:
-    if ids:
-        change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
-        connection.execute(change.values(status=status.value))
+def review(connection: Connection, status: AlertStatus, reviewed: Sequence[Row]) -> None:
+    """Write what people decided, within the caller's transaction.
 
-
-def _as_is(value: datetime) -> datetime:
-    return value
+    Rows: alert id, reviewer, notes and (stamped) moment; None where no decision stands any more.
+    """
+    statements.set_status(connection, [row[0] for row in reviewed], status)
+    statements.update_review(connection, reviewed)

@@ -1,6 +1,7 @@
 """What screens and lists ask: keyset pages over indexed columns, never OFFSET."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.errors import InputError
-from tocsin.model import AlertStatus, Disposition, Record, RiskLevel, Severity
+from tocsin.model import AlertStatus, ClosingAction, Disposition, Record, RiskLevel, Severity
 from tocsin.store.database import Database
-from tocsin.store.tables import alert_work, alerts, triage_results
+from tocsin.store.tables import alert_work, alerts, closures, triage_results
 from tocsin.store.types import instant_text
 
+AUTOCLOSE = "autoclose"
 SORTS = ("received_at", "risk_score")
 
 
@@ -43,14 +45,15 @@ class AlertSummary(Record, frozen=True, kw_only=True):
     confidence: float | None = None
     requires_human_review: bool | None = None
     error: str | None = None
+    closed_by: str | None = None  # e.g. "autoclose:3": the policy of that version
 
 
 NAMES = (
     "alert_id", "received_at", "status", "event_time", "source", "alert_type", "severity",
     "title", "rule_id", "source_ip", "destination_ip", "host_name", "asset_id", "user_name",
     "verdict", "probability", "risk_score", "risk_level", "confidence", "requires_human_review",
-    "error",
-)  # fmt: skip  # the order of _columns()
+    "error", "closed_by",
+)  # fmt: skip  # the order of columns()
 
 
 class AlertPage(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -77,6 +80,7 @@ class AlertFilter:
     asset_id: str | None = None
     user_name: str | None = None
     rule_id: str | None = None
+    closed_by: str | None = None  # "autoclose", or "autoclose:3" for the policy of a version
     since: datetime | None = None
     until: datetime | None = None
 
@@ -106,20 +110,20 @@ class QueryStore:
         rows = await self._database.read(
             lambda connection: connection.execute(query).mappings().all()
         )
-        summaries = tuple(_summary(row) for row in rows[:limit])
+        summaries = tuple(summary(row) for row in rows[:limit])
         following = _encode(sort, rows[limit - 1]) if len(rows) > limit else None
         return AlertPage(alerts=summaries, next_cursor=following)
 
     async def newest(self, limit: int) -> Sequence[AlertSummary]:
         """The alerts whose verdicts were stored last, newest first."""
         query = (
-            _columns()
+            columns()
             .order_by(triage_results.c.triaged_at.desc())
             .where(triage_results.c.alert_id.is_not(None))
             .limit(limit)
         )
         return await self._database.read(
-            lambda connection: [_summary(row) for row in connection.execute(query).mappings()]
+            lambda connection: [summary(row) for row in connection.execute(query).mappings()]
         )
 
     async def check(self) -> None:
@@ -136,8 +140,9 @@ class QueryStore:
         await self._database.check_writable()
 
 
-def _columns() -> sa.Select[Any]:
-    a, t, w = alerts.c, triage_results.c, alert_work.c
+def columns() -> sa.Select[Any]:
+    """What a list shows of each alert."""
+    a, t, w, c = alerts.c, triage_results.c, alert_work.c, closures.c
     return sa.select(
         a.alert_id,
         a.received_at,
@@ -160,16 +165,22 @@ def _columns() -> sa.Select[Any]:
         t.confidence_score,
         t.requires_human_review,
         w.error,
+        sa.case((_closed_by_policy(), c.policy_version)),
     ).select_from(
-        alerts.outerjoin(triage_results, t.alert_id == a.alert_id).outerjoin(
-            alert_work, w.alert_id == a.alert_id
-        )
+        alerts.outerjoin(triage_results, t.alert_id == a.alert_id)
+        .outerjoin(alert_work, w.alert_id == a.alert_id)
+        .outerjoin(closures, c.alert_id == a.alert_id)
     )
 
 
-def _select(wanted: AlertFilter, sort: str) -> sa.Select[Any]:
+def _closed_by_policy() -> sa.ColumnElement[bool]:
+    closed = closures.c.action == ClosingAction.CLOSED.value
+    return sa.and_(closed, closures.c.reopened_at.is_(None))
+
+
+def narrowed(query: sa.Select[Any], wanted: AlertFilter) -> sa.Select[Any]:
+    """The query over `alerts` and `triage_results`, for the alerts that fit."""
     a, t = alerts.c, triage_results.c
-    query = _columns()
     equal = {
         a.status: wanted.status,
         a.severity: wanted.severity,
@@ -189,15 +200,32 @@ def _select(wanted: AlertFilter, sort: str) -> sa.Select[Any]:
             query = query.where(column == value)
     if wanted.min_risk is not None:
         query = query.where(t.risk_score >= wanted.min_risk)
+    if wanted.closed_by is not None:
+        query = query.where(_closed_by_policy(), *_of_policy(wanted.closed_by))
     if wanted.since is not None:
         query = query.where(a.received_at >= wanted.since)
     if wanted.until is not None:
         query = query.where(a.received_at < wanted.until)
+    return query
+
+
+def _select(wanted: AlertFilter, sort: str) -> sa.Select[Any]:
+    a, t = alerts.c, triage_results.c
+    query = narrowed(columns(), wanted)
     if sort == "risk_score":
         return query.where(t.risk_score.is_not(None)).order_by(
             t.risk_score.desc(), t.alert_id.desc()
         )
     return query.order_by(a.received_at.desc(), a.alert_id.desc())
+
+
+def _of_policy(closed_by: str) -> list[sa.ColumnElement[bool]]:
+    if closed_by == AUTOCLOSE:
+        return []
+    who, _, version = closed_by.partition(":")
+    if who != AUTOCLOSE or not re.fullmatch(r"[0-9]{1,9}", version, re.ASCII):
+        raise InputError(f"closed_by: {AUTOCLOSE}, or {AUTOCLOSE}:VERSION")
+    return [closures.c.policy_version == int(version)]
 
 
 def _after(sort: str, value: Any, alert_id: str) -> sa.ColumnElement[bool]:
@@ -231,8 +259,11 @@ def _decode(cursor: str, sort: str) -> tuple[Any, str]:
     return value, alert_id
 
 
-def _summary(row: sa.RowMapping) -> AlertSummary:
+def summary(row: sa.RowMapping) -> AlertSummary:
+    """One line of a list, from a row of `columns()`."""
     values: dict[str, Any] = dict(zip(NAMES, row.values(), strict=True))
     if values["requires_human_review"] is not None:
         values["requires_human_review"] = bool(values["requires_human_review"])
+    if values["closed_by"] is not None:
+        values["closed_by"] = f"{AUTOCLOSE}:{values['closed_by']}"
     return msgspec.convert(values, AlertSummary)

@@ -20,6 +20,7 @@ from tocsin.model import (
     Evidence,
     Fact,
     Gap,
+    Link,
     NetworkContext,
     Observable,
     RiskLevel,
@@ -27,6 +28,7 @@ from tocsin.model import (
     UserContext,
     Verdict,
 )
+from tocsin.ports import RULE_HOST
 from tocsin.store.bulk import Row
 
 IOC_LIMIT = 1024
@@ -42,6 +44,7 @@ _contexts: msgspec.json.Decoder[NetworkContext | AssetContext | UserContext] = m
 )
 _sightings = msgspec.json.Decoder(Sighting)
 _evidence = msgspec.json.Decoder(tuple[Evidence, ...])
+_links = msgspec.json.Decoder(tuple[Link, ...])
 _actions = msgspec.json.Decoder(tuple[Action, ...])
 
 Stamp = Callable[[datetime], Any]
@@ -157,6 +160,8 @@ def prevalence_rows(dossiers: Iterable[Dossier]) -> list[tuple[str, str, str, in
         day = dossier.received_at.date().isoformat()
         for fact in dossier.context:
             for seen in fact.data.prevalence:
+                if seen.subject == RULE_HOST:  # of which only decisions are counted
+                    continue
                 key = (seen.subject, seen.value[:PREVALENCE_LIMIT], day)
                 counts[key] = counts.get(key, 0) + 1
     return sorted((*key, count) for key, count in counts.items())
@@ -221,6 +226,11 @@ def triage_row(dossier: Dossier, now: Any) -> Row:
 def gaps_of(value: str | None) -> tuple[Gap, ...]:
     """The gaps of a stored row."""
     return _gaps.decode(value) if value else ()
+
+
+def links_of(value: str) -> tuple[Link, ...]:
+    """The links of a stored row of `incident_alerts`."""
+    return _links.decode(value)
 
 
 def alert_of(value: str | None) -> Alert | None:

@@ -1,5 +1,6 @@
 """Column types and checks that mean the same on SQLite and PostgreSQL."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -40,6 +41,15 @@ def instant_text(value: datetime) -> str:
     """Fixed-width UTC text, e.g. `2026-03-04T13:55:05.224939Z`."""
     utc = value if value.tzinfo is UTC else value.astimezone(UTC)
     return utc.isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def stamp_of(dialect: str) -> Callable[[datetime], Any]:
+    """What a driver's own statement takes for an instant, by the name of the dialect."""
+    return instant_text if dialect == "sqlite" else _as_is
+
+
+def _as_is(value: datetime) -> datetime:
+    return value
 
 
 def json_text() -> sa.types.TypeEngine[Any]:

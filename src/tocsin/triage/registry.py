@@ -7,14 +7,19 @@ from tocsin.model import Evidence
 from tocsin.triage import (
     channels,
     commands,
-    content,
     detections,
+    dns,
     entities,
     events,
+    files,
     intelligence,
     lookalikes,
+    mail,
     prior,
+    processes,
     traffic,
+    web,
+    windows_registry,
 )
 from tocsin.triage.case import Case
 
@@ -32,9 +37,14 @@ EXTRACTORS: tuple[Extractor, ...] = (
     traffic.logon,
     traffic.rarity,
     commands.command_line,
-    commands.parentage,
-    content.files,
-    content.web,
+    processes.parentage,
+    processes.identity,
+    processes.parent_command,
+    windows_registry.registry,
+    files.files,
+    web.web,
+    dns.dns,
+    mail.mail,
     detections.known,
     # What the payload of alerts of no declared source shows.
     events.observed,
