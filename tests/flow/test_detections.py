@@ -3,14 +3,20 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy.engine import Connection
 from tests.known import Known
 from tests.servers import ROOT, tocsin
 
+from tocsin.app import Store
 from tocsin.errors import ImportRowError, InputError, StoreUnavailable
 from tocsin.knowledge.detections import read_detections
 from tocsin.model import Detection, DetectionKind, DetectionStatus, Dossier, Evidence, Severity
@@ -18,10 +24,7 @@ from tocsin.normalize import normalize_payload
 from tocsin.ports import Resources
 from tocsin.settings import load
 from tocsin.store import detections as module
-from tocsin.store import migrate
-from tocsin.store.database import Database
 from tocsin.store.detections import DetectionStore
-from tocsin.store.tables import metadata
 from tocsin.triage import build
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -53,16 +56,9 @@ ESCU = {
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'tocsin.db'}")
-    await database.write(metadata.create_all)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-def store(database: Database) -> DetectionStore:
-    return DetectionStore(database, clock=lambda: NOW)
+def detections(store: Store) -> DetectionStore:
+    """On SQLite and on PostgreSQL, with the tables that the migrations made."""
+    return store.detections
 
 
 def read(path: Path, content: str, catalogue: str | None = None) -> list[Any]:
@@ -136,28 +132,28 @@ def test_hostile_values_become_short_clean_text(tmp_path: Path) -> None:
     assert len(found.false_positives[0]) <= 400
 
 
-async def everything(store: DetectionStore) -> list[Detection]:
-    return [item async for chunk in store.scan() for item in chunk]
+async def everything(detections: DetectionStore) -> list[Detection]:
+    return [item async for chunk in detections.scan() for item in chunk]
 
 
 async def test_an_import_replaces_by_catalogue_and_id_and_is_audited(
-    store: DetectionStore, database: Database
+    detections: DetectionStore, store: Store
 ) -> None:
     one = Detection(catalogue="a", detection_id="1", name="one", level=Severity.LOW)
     other = Detection(catalogue="b", detection_id="1", name="one", risk_score=12.5)
-    assert await store.upsert([one, other]) == (2, 0)
+    assert await detections.upsert([one, other]) == (2, 0)
     changed = Detection(catalogue="a", detection_id="1", name="uno", status=DetectionStatus.TEST)
-    assert await store.upsert([one, changed]) == (0, 1)
-    assert await everything(store) == [changed, other]
-    assert await store.find("ONE") == [other]
-    assert await store.find("1") == [changed, other]
-    assert await store.count() == {"a": 1, "b": 1}
-    versions = [await store.version()]
-    assert await store.remove_catalogue("a") == 1
-    assert await store.remove_catalogue("a") == 0
-    versions.append(await store.version())
+    assert await detections.upsert([one, changed]) == (0, 1)
+    assert await everything(detections) == [changed, other]
+    assert await detections.find("ONE") == [other]
+    assert await detections.find("1") == [changed, other]
+    assert await detections.count() == {"a": 1, "b": 1}
+    versions = [await detections.version()]
+    assert await detections.remove_catalogue("a") == 1
+    assert await detections.remove_catalogue("a") == 0
+    versions.append(await detections.version())
     assert versions == [2, 3]
-    rows = await database.read(lambda c: c.execute(sa.text(AUDITED)).all())
+    rows = await store.database.read(lambda c: c.execute(sa.text(AUDITED)).all())
     assert [row[0] for row in rows] == ["records.imported", "records.imported", "catalogue.removed"]
 
 
@@ -165,7 +161,7 @@ AUDITED = "SELECT action FROM audit_logs WHERE subject = 'detections' ORDER BY l
 
 
 async def test_a_scan_in_chunks_meets_every_row_once(
-    store: DetectionStore, monkeypatch: pytest.MonkeyPatch
+    detections: DetectionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PAGE", 7)
     made = [
@@ -173,20 +169,32 @@ async def test_a_scan_in_chunks_meets_every_row_once(
         for number in range(30)
         for catalogue in ("a", "b")
     ]
-    await store.upsert(made)
-    found = [(item.catalogue, item.detection_id) for item in await everything(store)]
+    await detections.upsert(made)
+    found = [(item.catalogue, item.detection_id) for item in await everything(detections)]
     assert len(found) == len(set(found)) == 60
 
 
-async def test_the_migration_makes_the_tables_and_takes_them_away(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'm.db'}")
-    await migrate.upgrade(database)
-    store = DetectionStore(database)
-    await store.upsert([Detection(catalogue="a", detection_id="1", name="one")])
+async def test_a_score_that_is_none_leaves_nothing_behind(detections: DetectionStore) -> None:
+    good = Detection(catalogue="a", detection_id="1", name="one")
     with pytest.raises(Exception, match="risk_score"):
-        await store.upsert([Detection(catalogue="a", detection_id="2", name="x", risk_score=700)])
-    assert await store.count() == {"a": 1}
-    await database.close()
+        await detections.upsert([good, msgspec.structs.replace(good, risk_score=700)])
+    assert await detections.count() == {}
+    assert await detections.version() == 0
+
+
+async def test_the_migration_takes_its_tables_away_again(store: Store) -> None:
+    def tables(connection: Connection) -> set[str]:
+        return set(sa.inspect(connection).get_table_names())
+
+    def downgrade(connection: Connection) -> None:
+        operations = Operations(MigrationContext.configure(connection))
+        migration = import_module("tocsin.store.migrations.versions.0007_detections")
+        with operations.context(operations.migration_context):
+            migration.downgrade()
+
+    assert {"detections", "detection_state"} <= await store.database.read(tables)
+    await store.database.write(downgrade)
+    assert not {"detections", "detection_state"} & await store.database.read(tables)
 
 
 def alert(rule: dict[str, Any], **more: Any) -> Dossier:
@@ -202,16 +210,16 @@ def alert(rule: dict[str, Any], **more: Any) -> Dossier:
     )
 
 
-async def said(store: DetectionStore, dossier: Dossier) -> list[Evidence]:
+async def said(detections: DetectionStore, dossier: Dossier) -> list[Evidence]:
     known = Known()
-    work = build(Resources(load(), known, known, known, store))
+    work = build(Resources(load(), known, known, known, detections))
     (done,) = await work([dossier])
     assert done.verdict is not None
     return [item for item in done.verdict.evidence if item.name == "prior.detection"]
 
 
-async def test_triage_finds_the_rule_by_id_or_by_name(store: DetectionStore) -> None:
-    await store.upsert(
+async def test_triage_finds_the_rule_by_id_or_by_name(detections: DetectionStore) -> None:
+    await detections.upsert(
         [
             Detection(
                 catalogue="sigma",
@@ -231,24 +239,24 @@ async def test_triage_finds_the_rule_by_id_or_by_name(store: DetectionStore) -> 
             ),
         ]
     )
-    (found,) = await said(store, alert({"id": "ab-1", "title": "any"}))
+    (found,) = await said(detections, alert({"id": "ab-1", "title": "any"}))
     assert found.weight > 0.4
     assert "Its authors name these false positives: Macros {0} %s." in found.statement
-    (found,) = await said(store, alert({"id": "zz", "title": "broad look"}))
+    (found,) = await said(detections, alert({"id": "zz", "title": "broad look"}))
     assert found.weight < -0.9
-    assert await said(store, alert({"id": "zz", "title": "unheard of"})) == []
+    assert await said(detections, alert({"id": "zz", "title": "unheard of"})) == []
 
 
-async def test_a_title_that_text_can_flow_into_never_lowers(store: DetectionStore) -> None:
+async def test_a_title_that_text_can_flow_into_never_lowers(detections: DetectionStore) -> None:
     quiet = Detection(catalogue="own", detection_id="h", name="Broad Look", level=Severity.LOW)
-    await store.upsert([quiet])
+    await detections.upsert([quiet])
     forged = Dossier(
         alert_id="d-2",
         received_at=NOW,
         payload=(text := json.dumps({"title": "Broad Look", "eventName": "DeleteTrail"})),
         alert=normalize_payload(text, None, NOW)[1],
     )
-    (found,) = await said(store, forged)
+    (found,) = await said(detections, forged)
     assert found.weight == 0
     assert found.tainted
 

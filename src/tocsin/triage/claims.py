@@ -1,12 +1,13 @@
 """Whether the event shows what the rule says it looks for."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from tocsin.model import Evidence
 from tocsin.triage import roles
 from tocsin.triage.case import Case
-from tocsin.triage.concepts import LONGEST, Vocabulary
+from tocsin.triage.concepts import Vocabulary
 from tocsin.triage.payload import Leaf, Payload
 from tocsin.triage.weights import Weight
 
@@ -16,10 +17,12 @@ IDS = roles.words("claim", "ids")
 LOG_TYPES = roles.words("claim", "log_types")
 DESCRIPTIONS = roles.words("claim", "descriptions")
 SILENT = roles.words("claim", "silent")
-OFF = (False, 0, "false", "False")
-LONGEST_VALUE = 120
+OFF = frozenset([0, "false", "False"])  # and False, which equals 0
+LONGEST_VALUE = 800
+NUMERIC = re.compile(r"[0-9TZ:.,/+_-]+")  # times, addresses, counts
 FURTHER = 0.8  # what is left to be shown after each word that stands in the event
 SHOWN = 4
+LONGEST = 200  # characters of each of the rule's texts
 # A setting whose name holds one of these protects; off, it says that something is disabled.
 SWITCHES = frozenset(
     {"=enable", "=factor", "=encryption", "=logging", "=integrity"}
@@ -143,11 +146,16 @@ def named_in_values(payload: Payload, wanted: frozenset[str]) -> frozenset[str]:
     """Which of the words the event's values name, and the names of its settings that are on."""
     found: set[str] = set()
     of, apart = VOCABULARY.of, wanted.isdisjoint
-    for path, name, _, value, _ in payload.event:
+    for path, name, _, sent, _ in payload.event:
+        value = sent
         if name in SILENT:
             continue
         if type(value) is str:
-            if len(value) > LONGEST_VALUE or "0" <= value[0] <= "9":
+            if (
+                len(value) > LONGEST_VALUE
+            ):  # both ends, so that text put before or behind hides none
+                value = value[:LONGEST_VALUE] + " " + value[-LONGEST_VALUE:]
+            if "0" <= value[0] <= "9" and NUMERIC.fullmatch(value):
                 continue
             words = of(value)
         elif value is True:
@@ -169,16 +177,16 @@ def _switched_off(setting: str) -> frozenset[str]:
 
 def named_in_names(payload: Payload, wanted: frozenset[str]) -> frozenset[str]:
     """Which of the words the names of the event's members name, if they are not off or empty."""
-    named: set[str | int] = set()
-    for path, _, parent, value, _ in payload.event:
-        if value not in OFF:
-            named.add(path[-1])
-            named.add(parent)
+    return wanted & _words_of_names(
+        tuple([path[-1] for path, _, _, value, _ in payload.event if value not in OFF])
+    )
+
+
+@lru_cache(maxsize=2048)
+def _words_of_names(names: tuple[str | int, ...]) -> frozenset[str]:
+    """All words of a shape; events of one type have few shapes."""
     found: set[str] = set()
-    of, apart = VOCABULARY.of, wanted.isdisjoint
-    for name in named:
+    for name in names:
         if type(name) is str:
-            words = of(name)
-            if not apart(words):
-                found |= words
-    return wanted & found
+            found |= VOCABULARY.of(name)
+    return frozenset(found)

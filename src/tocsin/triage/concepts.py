@@ -1,14 +1,13 @@
 """What rules and events speak of: their words, brought to concepts that both can name."""
 
 import re
-from functools import lru_cache
 
 import msgspec
 
 from tocsin.triage.weights import convert, data_file
 
 FILE = "concepts.toml"
-LONGEST = 200  # characters of each text that are read
+LONGEST = 2000  # characters of each text that are read
 KEPT = 16_384
 
 _WORD = re.compile(r"\d?[A-Z]+\d*(?![a-z])|[A-Z]?[a-z]+\d?|\d[a-z]{1,2}(?![a-z])", re.ASCII)
@@ -44,15 +43,20 @@ class Vocabulary:
             for word in words.split():
                 found.setdefault(stem(word), set()).add("=" + concept)
         self._concepts = {word: frozenset(concepts) for word, concepts in found.items()}
-        self.of = lru_cache(maxsize=KEPT)(self._of)
+        self._kept: dict[str, frozenset[str]] = {}
 
-    def _of(self, text: str) -> frozenset[str]:
+    def of(self, text: str) -> frozenset[str]:
         """The stems of a text's words and, behind a `=`, the concepts that they name.
 
         Names of products and words that say nothing are left out.
         """
+        if len(text) > LONGEST:
+            text = text[:LONGEST]
+        kept = self._kept.get(text)
+        if kept is not None:
+            return kept
         found: set[str] = set()
-        for word in _WORD.findall(text[:LONGEST]):
+        for word in _WORD.findall(text):
             lowered = word.lower()
             if len(lowered) < 2 or lowered in self._ignored:
                 continue
@@ -60,7 +64,11 @@ class Vocabulary:
             if root not in self._products:
                 found.add(root)
                 found |= self._concepts.get(root, _NOTHING)
-        return frozenset(found)
+        words = frozenset(found)
+        if len(self._kept) >= KEPT:
+            self._kept.clear()  # what comes again is soon back
+        self._kept[text] = words
+        return words
 
 
 def stem(word: str) -> str:

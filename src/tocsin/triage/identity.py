@@ -12,6 +12,7 @@ from tocsin.triage.outcome import endings, shown
 from tocsin.triage.payload import Leaf, Payload
 
 ANONYMOUS = roles.words("identity", "anonymous")
+UNPROVEN = ("system:anonymous", "system:unauthenticated")
 SERVICES = roles.words("identity", "services")
 MACHINERY = roles.names("identity", "machinery")
 DOMAINS = roles.names("identity", "domains")
@@ -61,7 +62,7 @@ def _acted(
 @lru_cache(maxsize=4096)
 def _kind_of_actor(name: str, parent: str, text: str) -> tuple[str, str, str] | None:
     """The weight's name, what it is, and the technique, of an actor who is worth a word."""
-    if text in ANONYMOUS:
+    if text in ANONYMOUS or any(name in text for name in UNPROVEN):
         return "anonymous", "Nobody had to log on for it", "T1078"
     is_arn = text.startswith("arn:") and text.endswith(":root") and parent == "useridentity"
     if is_arn or (name == "type" and text == "root"):

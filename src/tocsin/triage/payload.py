@@ -180,28 +180,34 @@ class Payload:
 
     def _read(self, branch: _Branch, waiting: list[_Branch]) -> None:
         node, path, parent, by_actor, of_rule, outside = branch
-        leaves = self.rule if of_rule else self.event
+        if len(node) > MOST_LEAVES:
+            self.cut = True
         if type(node) is list:
-            if len(node) > MOST_LEAVES:
-                self.cut = True
             for place, value in enumerate(node[:MOST_LEAVES]):
                 child = _Branch(value, (*path, place), parent, by_actor, of_rule, outside)
                 self._take(child, parent, waiting)
             return
-        if len(node) > MOST_LEAVES:
-            self.cut = True
-        for key, value in islice(node.items(), MOST_LEAVES):
-            name, above, tainted = _member(key)
+        take = (self.rule if of_rule else self.event).append
+        members = node.items() if len(node) <= MOST_LEAVES else islice(node.items(), MOST_LEAVES)
+        known = _MEMBERS.get
+        for key, value in members:
             kind = type(value)
-            if value is None or value == "":
+            if kind is str:
+                if not value:
+                    continue
+                inside = value[0] in "{["
+            elif value is None:
                 continue
-            if kind is dict or kind is list or (kind is str and value[0] in "{["):
-                inside = outside and name in WRAPPERS
-                waiting.append(
-                    _Branch(value, (*path, key), name, by_actor or tainted, of_rule, inside)
-                )
             else:
-                leaves.append(Leaf((*path, key), name, above or parent, value, by_actor or tainted))
+                inside = kind is dict or kind is list
+            name, above, tainted = known(key) or _member(key)
+            if not inside:
+                made = ((*path, key), name, above or parent, value, by_actor or tainted)
+                take(_leaf(Leaf, made))
+            elif value:
+                wrapped = outside and name in WRAPPERS
+                below = (value, (*path, key), name, by_actor or tainted, of_rule, wrapped)
+                waiting.append(_branch(_Branch, below))
 
     def _take(self, branch: _Branch, parent: str, waiting: list[_Branch]) -> None:
         value = branch.node
