@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
-from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from tocsin.model import Prevalence
 from tocsin.ports import EntityKey
-from tocsin.store.bulk import PIPELINED, BulkInsert, mark_of, values
+from tocsin.store.bulk import PIPELINED, BulkInsert, as_texts, mark_of, texts_in, values
 from tocsin.store.database import Database
 from tocsin.store.fetch import fetch
 from tocsin.store.tables import prevalence
@@ -74,11 +73,12 @@ def _counts(
     today, week, month = days
     mark = mark_of(connection)
     found: list[tuple[str, str, int, int, int]] = []
+    listed: tuple[str, ...]
     for start in range(0, len(keys), SIZES[-1]):
         part = keys[start : start + SIZES[-1]]
         if mark == PIPELINED:
             statement = _statement(_ARRAYS, mark)
-            listed: tuple[Any, ...] = ([key[0] for key in part], [key[1] for key in part])
+            listed = (as_texts([key[0] for key in part]), as_texts([key[1] for key in part]))
         else:
             size = next(size for size in SIZES if size >= len(part))
             padded = chain(part, [NO_KEY] * (size - len(part)))
@@ -94,7 +94,7 @@ def _counts(
     return found
 
 
-_ARRAYS = "unnest(CAST(%s AS text[]), CAST(%s AS text[])) AS v (column1, column2)"
+_ARRAYS = f"ROWS FROM ({texts_in('%s')}, {texts_in('%s')}) AS v (column1, column2)"
 
 
 @lru_cache(maxsize=2 * len(SIZES))
