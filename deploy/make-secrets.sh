@@ -30,6 +30,7 @@ keep() { # NAME: standard input becomes the file, if there is none
 random | keep postgres_password
 random | keep rabbitmq_password
 random | keep tocsin_audit_key
+printf '{}' | keep tocsin_llm_keys  # {"provider": "its API key"}, where there are any
 
 postgres=$(cat -- "$folder/postgres_password")
 rabbitmq=$(cat -- "$folder/rabbitmq_password")

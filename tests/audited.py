@@ -4,11 +4,12 @@ import asyncio
 import json
 
 from tocsin.app import Store, open_store
+from tocsin.app import resources as resources_of
 from tocsin.bus.memory import MemoryBus
 from tocsin.ingest import BodyKind, Gate, Limits, read_body
 from tocsin.model import AssetRecord, Indicator, KeyScope, ObservableType
-from tocsin.pipeline import STEPS
-from tocsin.ports import Accepted, Resources
+from tocsin.pipeline import TO_VERDICT
+from tocsin.ports import Accepted
 from tocsin.runner import Worker
 from tocsin.settings import Settings
 
@@ -36,8 +37,8 @@ async def work(store: Store, settings: Settings, alerts: int) -> list[str]:
     """Alerts through the gate and the whole chain."""
     answers = await accept(store, settings, [f"alert {n}" for n in range(alerts)])
     ids = [answer.alert_id for answer in answers]
-    resources = Resources(settings, store.inventory, store.history, store.indicators)
-    await Worker(STEPS, resources, store.dossiers, MemoryBus(), settings).process(ids)
+    resources = resources_of(settings, store)
+    await Worker(TO_VERDICT, resources, store.dossiers, MemoryBus(), settings).process(ids)
     return ids
 
 

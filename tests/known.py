@@ -94,7 +94,7 @@ async def context(
     *alerts: Alert | None, known: Known | None = None, **settings: Any
 ) -> list[Dossier]:
     known = known or Known()
-    work = build(Resources(load(**settings), known, known, known))
+    work = build(Resources(load(**settings), known, known, known, known))  # type: ignore[arg-type]  # incidents are not asked
     return await work([dossier(each) for each in alerts])
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Server:
     url: str
     key: str
     log: Path
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def database(self) -> Path:
@@ -114,7 +115,7 @@ def start(
             found = json.loads((data / "server.json").read_text())
             if found["pid"] == process.pid:
                 key = (data / "first.key").read_text().strip()
-                return Server(data, process, found["url"], key, log)
+                return Server(data, process, found["url"], key, log, settings)
         if process.poll() is not None:
             raise AssertionError(f"the server ended: {log.read_text()[-2000:]}")
         time.sleep(0.02)

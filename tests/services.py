@@ -14,8 +14,8 @@ import httpx2
 from tests.postgres import free_port
 from tests.servers import ROOT, environment, tocsin
 
-SEPARATE = (("ingestor",), ("normalizer",), ("context",), ("intel",), ("triage",))
-CHAIN = ("normalizer", "context", "intel", "triage")
+SEPARATE = (("ingestor",), ("normalizer",), ("context",), ("intel",), ("triage",), ("after",))
+CHAIN = ("normalizer", "context", "intel", "triage", "after")
 
 
 @dataclass

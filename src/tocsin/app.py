@@ -11,25 +11,43 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tocsin import __version__, logs, metrics, traces
+from tocsin import __version__, after, logs, metrics, traces
 from tocsin.bus.memory import MemoryBus
 from tocsin.bus.rabbitmq import RabbitBus
+from tocsin.closing import Watch
 from tocsin.errors import SettingsError, Unavailable
 from tocsin.ingest import Gate
-from tocsin.pipeline import FIRST, STEPS, chain
+from tocsin.llm import Router, build
+from tocsin.narrate import Narrator, selection
+from tocsin.pipeline import FIRST, FOLLOW_UPS, STEPS, chain, chains
 from tocsin.ports import Bus, Resources, Step
 from tocsin.runner import Sweeper, Worker, ring
 from tocsin.settings import Settings
 from tocsin.store import migrate
 from tocsin.store.accounts import AccountStore
 from tocsin.store.balance import BalanceStore
+from tocsin.store.bulk_decisions import BulkDecisionStore
+from tocsin.store.casework import IncidentStore
+from tocsin.store.closing import ClosingStore
 from tocsin.store.database import Database
+from tocsin.store.decided import DecidedStore
+from tocsin.store.decision_counts import DecisionCountStore
+from tocsin.store.decisions import DecisionStore
+from tocsin.store.detections import DetectionStore
 from tocsin.store.dossiers import DossierStore
 from tocsin.store.history import HistoryStore
+from tocsin.store.incident_pages import IncidentPages
 from tocsin.store.indicators import IndicatorStore
 from tocsin.store.inventory import InventoryStore
+from tocsin.store.leases import LeaseStore
+from tocsin.store.lookups import LookupStore
+from tocsin.store.model_replies import ModelReplyStore
+from tocsin.store.model_usage import ModelUsageStore
+from tocsin.store.models import ModelStore
+from tocsin.store.opinions import OpinionStore, Queue
 from tocsin.store.quality import TABLES
 from tocsin.store.queries import QueryStore
+from tocsin.store.remediation import RemediationStore
 from tocsin.store.retention import RetentionStore
 
 GARBAGE_THRESHOLDS = (50_000, 50, 50)
@@ -47,9 +65,24 @@ class Store:
     inventory: InventoryStore
     history: HistoryStore
     indicators: IndicatorStore
+    detections: DetectionStore
     queries: QueryStore
     accounts: AccountStore
     retention: RetentionStore
+    decisions: DecisionStore
+    bulk_decisions: BulkDecisionStore
+    decided: DecidedStore
+    decision_counts: DecisionCountStore
+    models: ModelStore
+    leases: LeaseStore
+    closing: ClosingStore
+    model_usage: ModelUsageStore
+    model_replies: ModelReplyStore
+    opinions: OpinionStore
+    lookups: LookupStore
+    incidents: IncidentStore
+    incident_pages: IncidentPages
+    remediation: RemediationStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +95,7 @@ class System:
     gate: Gate | None
     steps: tuple[Step, ...]
     tasks: "Tasks"
+    models: Router | None = None
 
     @property
     def door(self) -> Gate:
@@ -107,17 +141,41 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     try:
         await migrate.upgrade(database)
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        dossiers = DossierStore(database, owner=owner, first_step=FIRST.name)
+        grouping = after.Rules()
+        dossiers = DossierStore(
+            database,
+            owner=owner,
+            first_step=FIRST.name,
+            follow_ups=FOLLOW_UPS,
+            grouping=grouping,
+        )
+        if settings.narrates:
+            dossiers.queue = Queue(selection(settings), settings.narrator_daily)
         yield Store(
             database=database,
             dossiers=dossiers,
-            balance=BalanceStore(database),
+            balance=BalanceStore(database, FOLLOW_UPS),
             inventory=InventoryStore(database),
             history=HistoryStore(database),
             indicators=IndicatorStore(database),
+            detections=DetectionStore(database),
             queries=QueryStore(database),
             accounts=AccountStore(database),
             retention=RetentionStore(database, dossiers),
+            decisions=DecisionStore(database),
+            bulk_decisions=BulkDecisionStore(database),
+            decided=DecidedStore(database),
+            decision_counts=DecisionCountStore(database),
+            models=ModelStore(database),
+            leases=LeaseStore(database),
+            closing=ClosingStore(database),
+            model_usage=ModelUsageStore(database),
+            model_replies=ModelReplyStore(database),
+            opinions=OpinionStore(database, owner=owner),
+            lookups=LookupStore(database),
+            incidents=IncidentStore(database, grouping),
+            incident_pages=IncidentPages(database),
+            remediation=RemediationStore(database),
         )
     finally:
         await database.close()
@@ -130,6 +188,7 @@ async def running(
     steps: Sequence[str] = tuple(step.name for step in STEPS),
     ingest: bool = True,
     alone: bool = True,
+    models: bool = False,
 ) -> AsyncIterator[System]:
     """A running system: the gate, and these steps as one chain.
 
@@ -139,6 +198,7 @@ async def running(
         ingest: whether this process takes alerts.
         alone: whether this process is the only one on its database; it then takes back the work
             of a process that died, without waiting for its leases to run out.
+        models: whether this process asks language models, for itself or for others.
 
     On leaving, the system is drained: batches that were begun are finished, leases are given back
     and the rest waits in the database for the next start.
@@ -150,30 +210,61 @@ async def running(
     async with open_store(settings) as store:
         if alone:
             await store.dossiers.release(everyone=True)
+            await store.opinions.release(everyone=True)
+        narrates = settings.narrates and any(step.fills == "verdict" for step in chained)
+        router = open_models(settings, store) if models or narrates else None
         gate = Gate(store.dossiers, partial(ring, bus, FIRST.takes), settings) if ingest else None
         async with asyncio.TaskGroup() as group:
             tasks = Tasks([], [], [])
             if gate is not None:
                 tasks.committers.append(group.create_task(gate.run()))
             if chained:
-                worker = Worker(chained, _resources(settings, store), store.dossiers, bus, settings)
-                await worker.warm_up()
+                parts = chains(chained)
+                workers = [
+                    Worker(part, resources(settings, store), store.dossiers, bus, settings)
+                    for part in parts
+                ]
+                for worker in workers:
+                    await worker.warm_up()
                 _settle_garbage()
-                tasks.workers.extend(
-                    group.create_task(worker.run()) for _ in range(settings.workers)
-                )
-                sweeper = Sweeper(chained[:1], store.dossiers, bus, settings)
+                for part, worker in zip(parts, workers, strict=True):
+                    # incidents are placed one batch at a time anyway
+                    count = 1 if part[0].wants else settings.workers
+                    tasks.workers.extend(group.create_task(worker.run()) for _ in range(count))
+                sweeper = Sweeper([part[0] for part in parts], store.dossiers, bus, settings)
                 tasks.sweepers.append(group.create_task(sweeper.run()))
+                if any(step.fills == "verdict" for step in chained):
+                    watch = Watch(store.closing, settings.autoclose_check)
+                    tasks.sweepers.append(group.create_task(watch.run()))
+                if narrates and router is not None:
+                    narrator = _narrator(router, settings, store)
+                    tasks.sweepers.append(group.create_task(narrator.run()))
             log.info("system.started", steps=[step.name for step in chained], ingest=ingest)
-            system = System(settings, store, bus, gate, chained, tasks)
+            system = System(settings, store, bus, gate, chained, tasks, router)
             try:
                 yield system
             finally:
                 await system.drain()
         await store.dossiers.release()
+        await store.opinions.release()
         await bus.close()
+        if router is not None:
+            await router.close()
         await asyncio.to_thread(end_spans)  # what is still to be sent is sent
         log.info("system.stopped")
+
+
+def open_models(settings: Settings, store: Store) -> Router:
+    """The router of language models; close it at the end.
+
+    Raises:
+        SettingsError: a provider's settings cannot work.
+    """
+    return build(settings, store.model_usage, store.model_replies)
+
+
+def _narrator(router: Router, settings: Settings, store: Store) -> Narrator:
+    return Narrator(router, store.opinions, store.lookups, store.inventory, settings)
 
 
 @asynccontextmanager
@@ -192,8 +283,18 @@ async def open_broker(settings: Settings) -> AsyncIterator[RabbitBus]:
         await bus.close()
 
 
-def _resources(settings: Settings, store: Store) -> Resources:
-    return Resources(settings, store.inventory, store.history, store.indicators)
+def resources(settings: Settings, store: Store) -> Resources:
+    """What steps may ask, answered from a store."""
+    return Resources(
+        settings,
+        store.inventory,
+        store.history,
+        store.indicators,
+        store.incidents,
+        closing=store.closing,
+        detections=store.detections,
+        models=store.models,
+    )
 
 
 def _settle_garbage() -> None:

@@ -10,9 +10,16 @@ TocsinError
 ├── DataQualityError         a record holds what no database may take
 ├── ConflictError            the same id was used for something else before
 ├── NotFoundError            there is no such alert, key, file …
+├── NotEnough                too few decisions to learn from or to compare models on
+├── ModelError               a language model did not give what it was asked for
+│   ├── ModelRefused         every provider refuses this request, as it is
+│   ├── ReplyUnusable        what came back is not what the schema asks for
+│   ├── ProviderFailure      one provider did not answer; the router asks the next
+│   └── BudgetSpent          the tokens or the money of the run or the day are used up
 └── Unavailable              try again later
     ├── StoreUnavailable     the database does not answer
     ├── BusUnavailable       the broker does not answer
+    ├── ModelUnavailable     no language model answers, or none is configured
     └── Overloaded           too much work is in flight
 
 Each carries a bounded `reason`, which is the label that metrics and the API use, and a message
@@ -102,6 +109,74 @@ class NotFoundError(TocsinError):
     reason = "not_found"
 
 
+class NotEnough(TocsinError):
+    """There are too few decisions to learn from, or to compare models on; no failure."""
+
+    reason = "not_enough"
+
+
+class ModelError(TocsinError):
+    """A language model did not give what it was asked for; asking again alike will not help."""
+
+    reason = "model"
+
+
+class ModelRefused(ModelError):
+    """Every provider that was asked refuses this request, as it is.
+
+    `detail` is what they said, for whoever asked; it may repeat the prompt, so logs leave it out.
+    """
+
+    reason = "model_refused"
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class ReplyUnusable(ModelError):
+    """What a model answered is not what the request's schema asks for."""
+
+    reason = "reply_unusable"
+
+
+class ProviderFailure(ModelError):
+    """One provider did not give a reply; the router asks the next, or again later.
+
+    `code` is one of `metrics.MODEL_OUTCOMES`, or `paced`, `busy`, `open` or `budget_spent` where
+    it was not asked at all. The text of this error is made of words of ours only, so that logs
+    hold no prompt and no key; what the provider said is in `detail`, for whoever asked.
+    """
+
+    reason = "provider_failure"
+
+    def __init__(
+        self,
+        provider: str,
+        code: str,
+        *,
+        status: int = 0,
+        retry_after: float | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(f"{provider}: {code}" + (f" ({status})" if status else ""))
+        self.provider = provider
+        self.code = code
+        self.status = status
+        self.retry_after = retry_after
+        self.detail = detail
+
+
+class BudgetSpent(ModelError):
+    """The tokens or the money of a run or a day are used up; `scope` is `run` or `day`."""
+
+    reason = "budget_spent"
+
+    def __init__(self, scope: str, message: str) -> None:
+        super().__init__(message)
+        self.scope = scope
+
+
 class Unavailable(TocsinError):
     """Something that Tocsin needs does not answer now; `retry_after` is in seconds."""
 
@@ -122,6 +197,12 @@ class BusUnavailable(Unavailable):
     """The broker does not answer."""
 
     reason = "bus_unavailable"
+
+
+class ModelUnavailable(Unavailable):
+    """No language model answers now, or none is configured."""
+
+    reason = "model_unavailable"
 
 
 class Overloaded(Unavailable):

@@ -43,6 +43,12 @@ RECEIVED = Counter(
     ["outcome"],
     registry=registry,
 )
+DECISIONS = Counter(
+    "tocsin_decisions_total",
+    "Decisions of people on alerts over the API: decided (with their disposition), undone (any).",
+    ["change", "disposition"],
+    registry=registry,
+)
 STEP_ALERTS = Counter(
     "tocsin_step_alerts_total",
     "Alerts that left a step, by outcome: done, failed.",
@@ -78,6 +84,31 @@ GAPS = Counter(
 )
 VERDICTS = Counter(
     "tocsin_verdicts_total", "Stored verdicts, by verdict.", ["verdict"], registry=registry
+)
+AUTOCLOSED = Counter(
+    "tocsin_autoclosed_alerts_total",
+    "Alerts that the policy closed, by class; only classes that the policy names.",
+    ["class"],
+    registry=registry,
+)
+AUTOCLOSE_SAMPLED = Counter(
+    "tocsin_autoclose_sampled_alerts_total",
+    "Alerts that the policy drew at random for people, by class.",
+    ["class"],
+    registry=registry,
+)
+AUTOCLOSE_STATE = Gauge(
+    "tocsin_autoclose_state",
+    "The policy's state at the last look: 1 for one of off, shadow, on, tripped (off by itself).",
+    ["state"],
+    registry=registry,
+)
+AUTOCLOSE_DRIFT = Gauge(
+    "tocsin_autoclose_drift_ratio",
+    "How near the policy is to switching itself off: 1 is the limit, by class and test (attacks, "
+    "scores, backlog); at the last look.",
+    ["class", "test"],
+    registry=registry,
 )
 PARKED = Counter(
     "tocsin_parked_alerts_total",
@@ -157,6 +188,13 @@ BALANCE = Gauge(
     ["state"],
     registry=registry,
 )
+FOLLOW_UPS = Gauge(
+    "tocsin_followups",
+    "Work that follows verdicts (incidents, proposed actions), by state: waiting, parked (after "
+    "its last try; its alert stays triaged), done; read from the database like tocsin_alerts.",
+    ["state"],
+    registry=registry,
+)
 WAITING = Gauge(
     "tocsin_step_waiting_alerts", "Alerts that wait for a step.", ["step"], registry=registry
 )
@@ -173,8 +211,77 @@ HTTP_SECONDS = Histogram(
     buckets=SECONDS,
     registry=registry,
 )
+MODEL_REQUESTS = Counter(
+    "tocsin_model_requests_total",
+    "Requests to language models, by provider and outcome: answered, cached (not sent), or why "
+    "there was no reply.",
+    ["provider", "outcome"],
+    registry=registry,
+)
+MODEL_TOKENS = Counter(
+    "tocsin_model_tokens_total",
+    "Tokens used, by provider and kind: prompt, completion.",
+    ["provider", "kind"],
+    registry=registry,
+)
+MODEL_COST = Counter(
+    "tocsin_model_cost_usd_total",
+    "What models cost by the prices in the settings, in US dollars.",
+    ["provider"],
+    registry=registry,
+)
+MODEL_SECONDS = Histogram(
+    "tocsin_model_seconds",
+    "Time of one request to a provider, in seconds; failed ones included.",
+    ["provider"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300),
+    registry=registry,
+)
+MODEL_UP = Gauge(
+    "tocsin_model_provider_up",
+    "Whether a provider is asked: 1, or 0 after failures in a row until a probe succeeds.",
+    ["provider"],
+    registry=registry,
+)
+MODEL_BUDGET_LEFT = Gauge(
+    "tocsin_model_budget_left",
+    "What is left of the day's budget, by unit: tokens, usd; only where there is a limit. Every "
+    "process reads the same figure from the database.",
+    ["unit"],
+    registry=registry,
+)
+OPINIONS = Counter(
+    "tocsin_opinions_total",
+    "Second opinions of language models that this process worked on, by what became of them: done, "
+    "failed, skipped, budget, pending (to be tried again).",
+    ["status"],
+    registry=registry,
+)
+OPINION_SECONDS = Histogram(
+    "tocsin_opinion_seconds",
+    "Time of one second opinion, all rounds together, in seconds.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+    registry=registry,
+)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+MODEL_ANSWERED, MODEL_CACHED = "answered", "cached"
+MODEL_OUTCOMES = (
+    MODEL_ANSWERED,
+    MODEL_CACHED,
+    "timeout",
+    "unreachable",
+    "rate_limited",
+    "overloaded",
+    "unauthorized",
+    "refused",
+    "form_refused",
+    "filtered",
+    "broken",
+    "too_large",
+    "invalid_reply",
+    "abandoned",
+)
 FAILURES = ("defect", "data_quality", "timeout", "unavailable", "input", "error")
 DATABASE_REASONS = ("unavailable", "full", "conflict", "refused", "unusable")
 OPERATIONS = ("claim", "load", "save", "fail", "sweep")
@@ -197,6 +304,14 @@ def prepare(steps: Mapping[str, str], tables: Iterable[str]) -> None:
         _exist(STEP_ALERTS, steps, ("done", "failed"))
         _exist(SWEPT, steps)
         _exist(RINGS, steps.values(), ("failed",))
+
+
+def prepare_models(providers: Iterable[str]) -> None:
+    """Let the counters of trouble exist for these providers."""
+    names = tuple(providers)
+    _exist(MODEL_REQUESTS, names, MODEL_OUTCOMES)
+    for name in names:
+        MODEL_UP.labels(name).set(1)
 
 
 def _exist(counter: Counter, *labels: Iterable[str]) -> None:

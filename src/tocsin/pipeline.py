@@ -1,15 +1,16 @@
 """THE MAP: the journey of one alert, in order.
 
 ingest ─ alert.raw ─► normalize ─ alert.normalized ─► context ─ alert.enriched ─► intel
-       ─ alert.contextualized ─► triage ─ alert.result ─►
+       ─ alert.contextualized ─► triage ─ alert.result ─► after
 
 How steps are grouped into processes is deployment: `chain` gives any run of neighbours, which the
-runner then works through without a queue or a load between them.
+runner then works through without a queue or a load between them. Only a step that follows the
+verdict begins a chain of its own (`chains`): an alert is triaged whatever happens after.
 """
 
 from collections.abc import Sequence
 
-from tocsin import context, intel, normalize, triage
+from tocsin import after, context, intel, normalize, triage
 from tocsin.errors import SettingsError
 from tocsin.ports import Step
 
@@ -50,9 +51,21 @@ STEPS: tuple[Step, ...] = (
         batch=500,
         lease=30.0,
     ),
+    Step(
+        name="after",
+        takes="alert.result",
+        gives="alert.followed",
+        fills="links",
+        work=after.build,
+        batch=100,
+        lease=120.0,
+        wants=after.wants,
+    ),
 )
 
 FIRST = STEPS[0]
+FOLLOW_UPS = frozenset(step.name for step in STEPS if step.wants is not None)
+"""The steps that follow a verdict: what waits for them is triaged already."""
 
 
 def chain(names: Sequence[str]) -> tuple[Step, ...]:
@@ -69,6 +82,20 @@ def chain(names: Sequence[str]) -> tuple[Step, ...]:
     if not places or places != list(range(places[0], places[-1] + 1)):
         raise SettingsError("steps that run as one chain must be neighbours in the pipeline")
     return STEPS[places[0] : places[-1] + 1]
+
+
+def chains(steps: Sequence[Step]) -> tuple[tuple[Step, ...], ...]:
+    """These steps as chains: a step that follows a verdict begins one of its own."""
+    parts: list[list[Step]] = []
+    for step in steps:
+        if not parts or step.wants is not None:
+            parts.append([])
+        parts[-1].append(step)
+    return tuple(tuple(part) for part in parts)
+
+
+TO_VERDICT = chains(STEPS)[0]
+"""The steps that lead to a verdict."""
 
 
 def filled_before(step: Step) -> tuple[str, ...]:

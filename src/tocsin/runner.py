@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import stamina
 
-from tocsin import logs, metrics, traces
+from tocsin import closing, logs, metrics, traces
 from tocsin.errors import BusUnavailable, DataQualityError, Unavailable
 from tocsin.model import Dossier
 from tocsin.pipeline import filled_before, step_after
@@ -65,6 +65,7 @@ class Worker:
         self._gives = steps[-1].gives
         self._before = filled_before(steps[0])
         self._fills = tuple(step.fills for step in steps)
+        self._close = closing.build(resources) if "verdict" in self._fills else None
         self._size = min(settings.batch, *(step.batch for step in steps))
         self._lease = max(step.lease for step in steps)
         self._store = store
@@ -120,11 +121,20 @@ class Worker:
         batch = Batch(loaded, told, traces.distinct(waiting, told))
         for step, work in self._steps:
             await self._apply(step, work, batch)
+        if self._close is not None:
+            batch.done = await self._close(batch.done)
         saved = await self._save(batch.done, batch)
         if batch.failures:
             await self._fail(batch)
         if self._next is not None:
-            await ring(self._bus, self._gives, saved, told)
+            await ring(self._bus, self._gives, self._onward(batch.done, saved), told)
+
+    def _onward(self, done: Sequence[Dossier], saved: Sequence[str]) -> Sequence[str]:
+        """Those of the saved alerts that the next step wants."""
+        if self._next is None or self._next.wants is None or not saved:
+            return saved
+        wants, ours = self._next.wants, set(saved)
+        return [d.alert_id for d in done if d.alert_id in ours and wants(d)]
 
     async def _apply(self, step: Step, work: Work, batch: Batch) -> None:
         began, started = time.time_ns(), time.perf_counter()
@@ -186,10 +196,12 @@ class Worker:
         if not done:
             return []
         following = None if self._next is None else self._next.name
+        ids = [dossier.alert_id for dossier in done]
+        onward = frozenset(self._onward(done, ids))
         try:
             saved = await patiently(
                 "save",
-                lambda: self._store.save(self._first.name, done, self._fills, following),
+                lambda: self._store.save(self._first.name, done, self._fills, following, onward),
             )
         except Exception as error:  # noqa: BLE001  # the edge: whatever it is, one alert has it
             if len(done) == 1:

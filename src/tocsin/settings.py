@@ -9,7 +9,15 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +27,40 @@ from pydantic_settings import (
 )
 
 from tocsin.errors import SettingsError
+from tocsin.model import ProviderKind
+
+
+class ModelProvider(BaseModel):
+    """One place that answers for a language model; holds no secret.
+
+    `name` is ours: for accounts, metrics and `llm_keys`. `url` is where its interface begins, e.g.
+    https://api.openai.com/v1, http://127.0.0.1:11434/v1 (Ollama), https://api.anthropic.com,
+    https://NAME.openai.azure.com. `priority`: the lowest is asked first. `timeout` is in seconds.
+    Prices are US dollars per million tokens. Limits of 0 are none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")
+    kind: ProviderKind = ProviderKind.OPENAI
+    url: str
+    model: str = Field(min_length=1, max_length=200)
+    key_file: Path | None = None
+    priority: int = 10
+    timeout: float = Field(30.0, gt=0, le=600)
+    price_in: float = Field(0.0, ge=0)
+    price_out: float = Field(0.0, ge=0)
+    requests_per_minute: int = Field(0, ge=0)
+    tokens_per_minute: int = Field(0, ge=0)
+    max_concurrent: int = Field(8, ge=1, le=1000)
+    deployment: str = ""
+    api_version: str = ""
+
+    @model_validator(mode="after")
+    def _azure_is_whole(self) -> "ModelProvider":
+        if self.kind is ProviderKind.AZURE and not self.api_version:
+            raise ValueError(f"{self.name}: kind azure needs api_version, e.g. 2024-10-21")
+        return self
 
 
 class Settings(BaseSettings):
@@ -52,6 +94,11 @@ class Settings(BaseSettings):
         SecretStr(""), description="API key of those commands. Empty: the data folder's first key."
     )
     proxy: str = Field("", description="HTTP proxy for every outbound connection. Empty: none.")
+    outbound_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts that outbound HTTP may go to, as a JSON list; *.example.com is every "
+        "host below. Empty: any that a setting or an argument names.",
+    )
 
     # --- accepting alerts -------------------------------------------------------------------
     max_body_bytes: int = Field(
@@ -103,9 +150,121 @@ class Settings(BaseSettings):
         description='Names of networks, as a JSON object {"CIDR": "name"}; the longest match wins.',
     )
 
+    internal_domains: tuple[str, ...] = Field(
+        (),
+        description="Domains that belong to the organisation, as a JSON list; a language model "
+        "reads pseudonyms in their place.",
+    )
+
     # --- intelligence -----------------------------------------------------------------------
     indicator_refresh: float = Field(
         0.2, gt=0, description="Seconds between looks for changed indicators."
+    )
+
+    # --- learning ---------------------------------------------------------------------------
+    learn_interval: float = Field(
+        24.0,
+        ge=0,
+        description="Hours between runs of tocsin learn, which the server starts as a process of "
+        "its own; 0 turns them off.",
+    )
+
+    # --- closing alerts ---------------------------------------------------------------------
+    autoclose_refresh: float = Field(
+        0.2, gt=0, description="Seconds between looks whether the closing policy has changed."
+    )
+    autoclose_check: float = Field(
+        30.0, gt=0, description="Seconds between looks for drift while alerts are closed."
+    )
+
+    # --- language models ------------------------------------------------------------------------
+    llm_providers: tuple[ModelProvider, ...] = Field(
+        (),
+        description="Providers of language models, as a JSON list (in TOML: [[llm_providers]]); "
+        "see [models](models.md). Empty: no model is ever asked.",
+    )
+    llm_keys: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='Their API keys, as a JSON object {"provider": "key"}; best as a secret file.',
+    )
+    llm_deadline: float = Field(
+        90.0, gt=0, le=3600, description="Seconds for one request, all tries and providers."
+    )
+    llm_day_tokens: int | None = Field(
+        None, ge=0, description="Tokens that may be used each UTC day. Empty: no limit."
+    )
+    llm_day_usd: float | None = Field(
+        None, ge=0, description="US dollars that may be spent each UTC day. Empty: no limit."
+    )
+    llm_run_tokens: int | None = Field(
+        None, ge=0, description="Tokens that one run may use. Empty: no limit."
+    )
+    llm_run_usd: float | None = Field(
+        None, ge=0, description="US dollars that one run may spend. Empty: no limit."
+    )
+    llm_cache_hours: float = Field(
+        24.0, ge=0, description="Hours that a model's reply is kept for the same request; 0: none."
+    )
+    llm_cache_replies: int = Field(
+        10_000, ge=1, description="Most replies that are kept; the oldest go first."
+    )
+
+    # --- a language model's second opinion --------------------------------------------------
+    narrator_enabled: bool | None = Field(
+        None,
+        description="Whether a language model is asked for a second opinion on alerts where it "
+        "could change the outcome. Not given: yes, if a provider is configured.",
+    )
+    narrator_min_value: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="Least that an opinion must be able to change, 0-1: the risk at stake, "
+        "explanation and gaps it could fill.",
+    )
+    narrator_min_risk: float = Field(
+        20.0,
+        ge=0,
+        le=100,
+        description="Risk that an alert must be able to reach for an opinion to be wanted.",
+    )
+    narrator_daily: int = Field(
+        500, ge=0, description="Most opinions in a UTC day; what is wanted beyond them says so."
+    )
+    narrator_parallel: int = Field(
+        2, ge=1, le=32, description="Opinions that one process works on at once."
+    )
+    narrator_steps: int = Field(
+        3, ge=0, le=10, description="Most rounds of look-ups that a model may ask for."
+    )
+    narrator_tokens: int = Field(
+        12_000, ge=500, description="Most tokens that one opinion may use, all rounds together."
+    )
+    narrator_prompt_tokens: int = Field(
+        3_000, ge=300, description="Most tokens of a dossier that are sent, estimated."
+    )
+    narrator_timeout: float = Field(
+        120.0, gt=0, description="Seconds after which an opinion is given up."
+    )
+    narrator_attempts: int = Field(
+        4, ge=1, description="Tries of one opinion before it is given up."
+    )
+    narrator_pause: float = Field(
+        30.0,
+        gt=0,
+        description="Seconds before the second try of an opinion; four times as long "
+        "with each further one.",
+    )
+    narrator_interval: float = Field(
+        1.0, gt=0, description="Seconds between looks for opinions that are wanted."
+    )
+
+    # --- what follows a verdict ---------------------------------------------------------------
+    approval_hours: float = Field(
+        24.0,
+        gt=0,
+        le=24 * 365,
+        description="Hours after which the approval of a proposed action ends.",
     )
 
     # --- the audit trail -----------------------------------------------------------------------
@@ -145,6 +304,32 @@ class Settings(BaseSettings):
             raise ValueError("must be auto, json or console")
         return value
 
+    @field_validator(
+        "llm_day_tokens", "llm_day_usd", "llm_run_tokens", "llm_run_usd", mode="before"
+    )
+    @classmethod
+    def _empty_is_no_limit(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("llm_providers")
+    @classmethod
+    def _named_once(cls, value: tuple[ModelProvider, ...]) -> tuple[ModelProvider, ...]:
+        names = [provider.name for provider in value]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two providers are named {', '.join(sorted(doubled))}")
+        return value
+
+    @model_validator(mode="after")
+    def _narrator_has_a_model(self) -> "Settings":
+        if self.narrator_enabled and not self.llm_providers:
+            raise ValueError("TOCSIN_NARRATOR_ENABLED needs a provider in TOCSIN_LLM_PROVIDERS")
+        return self
+
+    @property
+    def narrates(self) -> bool:
+        """Whether second opinions are wanted."""
+        return bool(self.llm_providers) and self.narrator_enabled is not False
+
     @property
     def database_url(self) -> str:
         """The database URL, with the embedded default filled in."""
@@ -170,6 +355,12 @@ class Settings(BaseSettings):
         return tuple(sources)
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment of a child process that shall work on the same data and database."""
+    given = {"TOCSIN_DATA": str(settings.data), "TOCSIN_DATABASE": settings.database_url}
+    return {**os.environ, **given}
+
+
 def load(**arguments: Any) -> Settings:
     """Read all settings; arguments that are None count as not given.
 
@@ -180,10 +371,12 @@ def load(**arguments: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"TOCSIN_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
-            for item in error.errors()
-        )
+        wrong = "; ".join(f"{_variable(*item['loc'])}: {item['msg']}" for item in error.errors())
         raise SettingsError(f"settings: {wrong}") from error
     except ValueError as error:
         raise SettingsError(f"settings: {error}") from error
+
+
+def _variable(name: int | str = "settings", *inside: int | str) -> str:
+    """The variable, and the place within it, e.g. `TOCSIN_LLM_PROVIDERS[0][kind]`."""
+    return f"TOCSIN_{name}".upper() + "".join(f"[{part}]" for part in inside)

@@ -233,7 +233,7 @@ def test_each_role_is_scaled_by_one_thing_only(full: list[Object]) -> None:
     by_queue = of_kind(full, "ScaledObject")
     by_cpu = of_kind(full, "HorizontalPodAutoscaler")
     assert set(by_queue) == {
-        f"soc-tocsin-{n}" for n in ("normalizer", "context", "intel", "triage")
+        f"soc-tocsin-{n}" for n in ("normalizer", "context", "intel", "triage", "after")
     }
     assert set(by_cpu) == {"soc-tocsin-ingestor"}
     for name, deployment in of_kind(full, "Deployment").items():
@@ -265,9 +265,10 @@ def test_the_queue_scaler_asks_the_broker_for_the_queue_of_the_role(full: list[O
 
 def test_the_chained_values_run_all_steps_in_each_worker() -> None:
     made = of_kind(objects(CHAINED), "Deployment")
-    assert set(made) == {"soc-tocsin-console", "soc-tocsin-ingestor", "soc-tocsin-worker"}
+    names = ("console", "ingestor", "llm", "worker")
+    assert set(made) == {f"soc-tocsin-{name}" for name in names}
     (container,) = made["soc-tocsin-worker"]["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["serve", "normalizer", "context", "intel", "triage"]
+    assert container["args"] == ["serve", "normalizer", "context", "intel", "triage", "after"]
 
 
 @pytest.mark.parametrize("name", ["tocsin", "x" * 53])

@@ -28,7 +28,9 @@ SERVICES = {
     "alert-normalizer": "normalizer",
     "context-collector": "context",
     "threat-intel-aggregator": "intel",
+    "llm-router": "llm",
     "ai-triage-agent": "triage",
+    "incident-builder": "after",
     "console": "console",
 }
 

@@ -20,6 +20,7 @@ import structlog
 from tocsin import logs
 from tocsin.api import create_application
 from tocsin.app import Store, System, open_store, running
+from tocsin.app import resources as resources_of
 from tocsin.bus.memory import MemoryBus
 from tocsin.ingest import BodyKind, Gate, Limits, read_body
 from tocsin.model import (
@@ -33,7 +34,7 @@ from tocsin.model import (
     Severity,
     ThreatLevel,
 )
-from tocsin.pipeline import FIRST, STEPS
+from tocsin.pipeline import FIRST, STEPS, TO_VERDICT
 from tocsin.ports import Resources, Step, Work
 from tocsin.runner import Worker
 from tocsin.settings import Settings
@@ -105,9 +106,11 @@ def query(settings: Settings, sql: str, *parameters: Any) -> list[tuple[Any, ...
 class Bench:
     """A worker that the test drives by hand over alerts that nobody else is told of."""
 
-    def __init__(self, store: Store, settings: Settings, steps: Sequence[Step] = STEPS) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, steps: Sequence[Step] = TO_VERDICT
+    ) -> None:
         self._store, self._settings = store, settings
-        resources = Resources(settings, store.inventory, store.history, store.indicators)
+        resources = resources_of(settings, store)
         self._worker = Worker(steps, resources, store.dossiers, MemoryBus(), settings)
 
     async def accept(self, *titles: str) -> list[str]:
@@ -151,7 +154,7 @@ async def test_1_text_with_braces_in_an_error_breaks_no_log_and_no_processing(
 ) -> None:
     """An error's text was formatted a second time, which raised, so that everything stopped."""
     once = settings.model_copy(update={"max_attempts": 1})
-    bench = Bench(store, once, [breaking(FIRST, "poison", []), *STEPS[1:]])
+    bench = Bench(store, once, [breaking(FIRST, "poison", []), *TO_VERDICT[1:]])
     logs.configure("info", "json")
     await bench.work(await bench.accept("poison", "good"))
     counts = await store.balance.counts()
@@ -178,7 +181,7 @@ async def test_3_a_poisoned_alert_is_tried_a_few_times_and_then_parked(
     """The counter of attempts was never advanced, so that poison went round for ever."""
     quick = settings.model_copy(update={"retry_pause": 0.001, "max_attempts": 3})
     calls: list[int] = []
-    bench = Bench(store, quick, [breaking(FIRST, "poison", calls), *STEPS[1:]])
+    bench = Bench(store, quick, [breaking(FIRST, "poison", calls), *TO_VERDICT[1:]])
     await bench.work(await bench.accept("poison"), times=10)
     assert len(calls) == 3
     assert (await store.balance.counts()).parked == 1
@@ -320,7 +323,7 @@ async def test_11_confidence_is_between_0_and_1_in_every_table(
 async def test_12_a_triage_that_fails_is_no_verdict(store: Store, settings: Settings) -> None:
     """A model call that failed looked like a verdict of high risk."""
     once = settings.model_copy(update={"max_attempts": 1})
-    bench = Bench(store, once, [*STEPS[:-1], breaking(STEPS[-1], "poison", [])])
+    bench = Bench(store, once, [*TO_VERDICT[:-1], breaking(TO_VERDICT[-1], "poison", [])])
     (alert_id,) = await bench.accept("poison")
     await bench.work([alert_id])
     assert query(settings, "SELECT count(*) FROM triage_results") == [(0,)]

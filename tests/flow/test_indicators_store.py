@@ -142,6 +142,7 @@ async def test_the_step_finds_what_was_imported(store: IndicatorStore) -> None:
             inventory=None,  # type: ignore[arg-type] # the step asks indicators only
             history=None,  # type: ignore[arg-type]
             indicators=source,
+            incidents=None,  # type: ignore[arg-type]
         )
     )
     observable = Observable(type=IP, value="192.0.2.1", role=ObservableRole.DESTINATION)

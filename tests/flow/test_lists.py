@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tocsin.app import Store
 from tocsin.model import AlertStatus, Disposition, Severity
-from tocsin.store import finding
+from tocsin.store import finding, verdicts
 from tocsin.store.queries import AlertFilter, AlertSummary, _page
 from tocsin.store.tables import alerts, triage_results
 
@@ -161,3 +161,13 @@ def plan(page: finding.Wanted, connection: Connection) -> list[str]:
         assert "Sort" not in used, used
         assert "TEMP B-TREE" not in used, used
     return lines
+
+
+async def test_a_risk_that_rises_moves_the_alert_up_the_queue(filled: Store) -> None:
+    queue = await filled.queries.page(AlertFilter(status=AlertStatus.TRIAGED), sort="risk_score")
+    last = queue.alerts[-1].alert_id
+    await filled.database.write(lambda c: verdicts.raise_risk(c, last, risk=99.0, review=False))
+    first, *_ = (
+        await filled.queries.page(AlertFilter(status=AlertStatus.TRIAGED), sort="risk_score")
+    ).alerts
+    assert (first.alert_id, first.risk_score) == (last, 99.0)

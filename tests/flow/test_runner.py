@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from tocsin.app import Store, open_store
+from tocsin.app import resources as resources_of
 from tocsin.bus.memory import MemoryBus
 from tocsin.errors import StoreUnavailable
 from tocsin.ingest import BodyKind, Gate, Limits, read_body
 from tocsin.model import AlertStatus, Dossier, Endpoint
-from tocsin.pipeline import FIRST, STEPS
+from tocsin.pipeline import FIRST
+from tocsin.pipeline import TO_VERDICT as STEPS
 from tocsin.ports import Accepted, Resources, Step, Work
 from tocsin.runner import Sweeper, Worker
 from tocsin.settings import Settings
@@ -31,7 +33,7 @@ HOSTILE = 'poison {} {0} {"a": 1} %s %(x)s \n\0 \udcff ' + "x" * 5_000
 
 
 def resources(store: Store, settings: Settings) -> Resources:
-    return Resources(settings, store.inventory, store.history, store.indicators)
+    return resources_of(settings, store)
 
 
 async def accept(store: Store, settings: Settings, alerts: Sequence[object]) -> list[Accepted]:

@@ -15,7 +15,13 @@ from tests.services import CHAIN, SEPARATE, Fleet, fleet, post
 
 IP = "45.33.32.156"
 HASH = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"
-QUEUES = ("alert.raw", "alert.normalized", "alert.enriched", "alert.contextualized")
+QUEUES = (
+    "alert.raw",
+    "alert.normalized",
+    "alert.enriched",
+    "alert.contextualized",
+    "alert.result",
+)
 
 
 def alert(number: int) -> dict[str, object]:

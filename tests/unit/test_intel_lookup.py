@@ -365,6 +365,7 @@ async def test_the_step_fills_one_sighting_for_each_observable_in_order() -> Non
             inventory=None,  # type: ignore[arg-type] # the step asks indicators only
             history=None,  # type: ignore[arg-type]
             indicators=Feed([known(IP, "192.0.2.1")]),
+            incidents=None,  # type: ignore[arg-type]
         )
     )
     batch = [

@@ -194,3 +194,35 @@ def test_a_line_of_text_is_an_alert_too(line: str, expected: dict[str, Any]) -> 
 def test_a_long_line_gives_a_title_of_two_hundred_characters() -> None:
     _, alert, _ = normalize_payload("words " * 100)
     assert len(alert.title) == 200
+
+
+@pytest.mark.parametrize(
+    ("event", "action", "outcome"),
+    [
+        ({"eventName": "DeleteTrail", "errorCode": "AccessDenied"}, "DeleteTrail", "failure"),
+        ({"eventName": "DeleteTrail", "errorCode": ""}, "DeleteTrail", None),
+        ({"verb": "get", "responseStatus": {"code": 403}}, "get", "failure"),
+        ({"verb": "get", "responseStatus": {"code": 101}}, "get", "success"),
+        (
+            {
+                "protoPayload": {
+                    "methodName": "SetIamPolicy",
+                    "status": {"code": 7},
+                    "action": "ADD",
+                }
+            },
+            "SetIamPolicy",
+            "failure",
+        ),
+        ({"EVENT_TYPE": "LOGIN", "IS_SUCCESS": "NO"}, "LOGIN", "failure"),
+        ({"eventTypeName": "USER_INVITED"}, "USER_INVITED", None),
+        ({"event": "org.user.invite"}, "org.user.invite", None),
+        ({"event_type": {"_tag": "tfa_change_status"}}, "tfa_change_status", None),
+    ],
+)
+def test_what_was_done_and_how_it_ended_is_found_in_cloud_events(
+    event: dict[str, Any], action: str, outcome: str | None
+) -> None:
+    payload = json.dumps({"rule": {"title": "t", "id": "r"}, "raw_event": event})
+    alert = normalize_payload(payload)[1]
+    assert (alert.event.action, alert.event.outcome) == (action, outcome)

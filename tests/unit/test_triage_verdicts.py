@@ -1,9 +1,8 @@
 """Whole alerts and what triage makes of them: verdicts, reasons, actions, and the step itself."""
 
-from typing import cast
-
 import msgspec
 import pytest
+from tests.known import Known
 from tests.unit.triage_dossiers import (
     BEACON,
     NOW,
@@ -41,6 +40,7 @@ from tocsin.model import (
 )
 from tocsin.model import ObservableRole as Role
 from tocsin.ports import Resources
+from tocsin.settings import load
 from tocsin.triage import build, triage
 
 
@@ -148,7 +148,9 @@ def test_office_starting_an_encoded_download_is_an_attack() -> None:
     )
     verdict = triage(dossier("windows", alert))
     assert verdict.verdict is Disposition.TRUE_POSITIVE
-    assert {"command.download", "command.hidden", "process.office_child"} <= names(verdict)
+    assert {"command.download_run", "command.hidden_start", "process.office_child"} <= names(
+        verdict
+    )
     assert actions(verdict)["isolate_host"] == "WS-5"
     assert actions(verdict)["reset_password"] == "alice"
     assert actions(verdict)["quarantine_file"] == "ab" * 32
@@ -178,7 +180,8 @@ def test_an_alert_that_was_not_normalised_is_refused() -> None:
 
 
 async def test_the_step_fills_verdicts_in_order_and_adds_its_gap_once() -> None:
-    work = build(cast("Resources", None))  # triage asks nothing of its resources
+    nobody = Known()
+    work = build(Resources(load(), nobody, nobody, nobody))
     known = dossier("suricata", BEACON, NetworkDirection.OUTBOUND)
     unknown = dossier("generic", Alert(title="Something else"))
     batch = [known, unknown, known]

@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
@@ -55,6 +56,12 @@ class Doorkeeper:
             self._known.clear()
         self._known[secret] = (now, key)
         return key
+
+
+def actor_of(request: Request[Any, Any, Any]) -> str:
+    """Who asks, as the audit trail names them."""
+    key: ApiKey = request.auth
+    return f"key:{key.key_id}"
 
 
 def needs(scope: KeyScope) -> Any:

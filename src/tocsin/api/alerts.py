@@ -11,11 +11,13 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from tocsin import metrics, traces
 from tocsin.api.access import needs
+from tocsin.api.closing import reopen_alert
 from tocsin.api.problems import problem
 from tocsin.app import System
 from tocsin.errors import InputError, NotFoundError, PayloadError, Unavailable
 from tocsin.ingest import BodyKind, Item, Limits, read_body, unzip
 from tocsin.model import AlertStatus, Disposition, Dossier, KeyScope, Record, RiskLevel, Severity
+from tocsin.narrate import unasked
 from tocsin.normalize import to_ecs, to_ocsf
 from tocsin.pipeline import FIRST, STEPS
 from tocsin.ports import Accepted
@@ -117,6 +119,7 @@ async def list_alerts(
     asset_id: FromQuery[str | None] = None,
     user_name: FromQuery[str | None] = None,
     rule_id: FromQuery[str | None] = None,
+    closed_by: FromQuery[str | None] = None,
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
     sort: FromQuery[str] = "received_at",
@@ -144,6 +147,7 @@ async def list_alerts(
         asset_id=asset_id,
         user_name=user_name,
         rule_id=rule_id,
+        closed_by=closed_by,
         since=since,
         until=until,
     )
@@ -154,7 +158,8 @@ async def list_alerts(
     "/{alert_id:str}",
     guards=[needs(KeyScope.READ)],
     summary="Read one alert",
-    description="The whole dossier; format=ecs (Elastic Common Schema) or format=ocsf (Detection "
+    description="The whole dossier, with a model's second opinion where one was wanted; "
+    "format=ecs (Elastic Common Schema) or format=ocsf (Detection "
     "Finding, class 2004) for exports.",
 )
 async def read_alert(
@@ -168,8 +173,11 @@ async def read_alert(
     found = await system.store.dossiers.load([alert_id], fields)
     if not found:
         raise NotFoundError(f"there is no alert {alert_id}")
-    dossier = found[0]
+    closing = await system.store.closing.closing_of(alert_id)
+    dossier = found[0] if closing is None else msgspec.structs.replace(found[0], closing=closing)
     if export == "dossier":
+        opinion = await system.store.opinions.of(alert_id) or unasked(dossier, system.settings)
+        dossier = msgspec.structs.replace(dossier, opinion=opinion)
         return Response(_encoder.encode(dossier), media_type="application/json")
     return Response(_encoder.encode(exported(dossier, export)), media_type="application/json")
 
@@ -184,10 +192,11 @@ async def retry_alert(request: Request[Any, Any, Any], alert_id: FromPath[str]) 
     """Give a parked alert its attempts back and ring for it."""
     system: System = request.app.state.system
     key: ApiKey = request.auth
-    if not await system.store.dossiers.unpark(alert_id, actor=f"key:{key.key_id}"):
+    status = await system.store.dossiers.unpark(alert_id, actor=f"key:{key.key_id}")
+    if status is None:
         raise NotFoundError(f"there is no parked alert {alert_id}")
     await ring(system.bus, FIRST.takes, [alert_id])  # a later step hears of it from the sweeper
-    return {"alert_id": alert_id, "status": AlertStatus.RECEIVED.value}
+    return {"alert_id": alert_id, "status": status.value}
 
 
 def exported(dossier: Dossier, form: str) -> dict[str, Any]:
@@ -264,6 +273,6 @@ def _answer(sent: tuple[SentAlert, ...]) -> Response[bytes]:
 
 router = Router(
     path="/api/v1/alerts",
-    route_handlers=[send_alerts, list_alerts, read_alert, retry_alert],
+    route_handlers=[send_alerts, list_alerts, read_alert, retry_alert, reopen_alert],
     tags=["alerts"],
 )

@@ -16,9 +16,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from tocsin import __version__, metrics
-from tocsin.api import alerts, health
+from tocsin.api import alerts, chat, closing, decisions, health, incidents, models, remediation
 from tocsin.api.access import Doorkeeper
-from tocsin.api.problems import on_any_error, on_http_error, on_tocsin_error
+from tocsin.api.problems import on_any_error, on_http_error, on_tocsin_error, on_undecodable
 from tocsin.app import System
 from tocsin.errors import TocsinError
 
@@ -32,7 +32,19 @@ def create_application(system: System, *, alert_routes: bool = True) -> Litestar
     """
     return Litestar(
         route_handlers=[
-            *([alerts.router] if alert_routes else []),
+            *(
+                [
+                    alerts.router,
+                    decisions.router,
+                    models.router,
+                    closing.router,
+                    incidents.router,
+                    remediation.router,
+                ]
+                if alert_routes
+                else []
+            ),
+            *([chat.router] if system.models is not None else []),
             health.health,
             health.live,
             health.ready,
@@ -52,6 +64,7 @@ def create_application(system: System, *, alert_routes: bool = True) -> Litestar
         exception_handlers={
             TocsinError: on_tocsin_error,
             HTTPException: on_http_error,
+            UnicodeDecodeError: on_undecodable,
             Exception: on_any_error,
         },
         middleware=[_measured],

@@ -16,17 +16,22 @@ ASK_SECONDS = 3.0
 
 @get("/health", summary="Is everything that Tocsin needs alive?", tags=["operation"])
 async def health(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-    """Ask the database and the bus; 503 names the one that does not answer."""
+    """Ask the database, the bus and the language models; 503 names what does not answer.
+
+    A model is no dependency: without any, alerts are triaged all the same. So providers that are
+    down make the status `degraded`; only a process that does nothing else is down with them all.
+    """
     system: System = request.app.state.system
-    checks = {
-        "database": await _ask(system.store.queries.check),
-        "bus": await _ask(system.bus.check),
-    }
+    checks, providers = await asyncio.gather(_needed(system), _providers(system))
     well = all(check["status"] == "up" for check in checks.values())
-    return Response(
-        {"status": "up" if well else "down", "version": __version__, "checks": checks},
-        status_code=200 if well else 503,
-    )
+    lost = [check for check in providers.values() if check["status"] == "down"]
+    if lost and len(lost) == len(providers) and not system.steps and system.gate is None:
+        well = False
+    status = ("degraded" if lost else "up") if well else "down"
+    answer = {"status": status, "version": __version__, "checks": checks}
+    if system.models is not None:
+        answer["models"] = providers
+    return Response(answer, status_code=200 if well else 503)
 
 
 @get("/live", summary="Does this process run?", tags=["operation"])
@@ -54,14 +59,19 @@ async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         async with asyncio.timeout(ASK_SECONDS):
             counts = await system.store.balance.counts()
             waits = await system.store.balance.waits()
+            await _model_budgets(system)
+            following = await system.store.balance.follow_ups()
     except (TocsinError, TimeoutError):  # no figures are better than old ones
         counts, waits = None, {}
         metrics.BALANCE.clear()
+        metrics.FOLLOW_UPS.clear()
         metrics.WAITING.clear()
         metrics.OLDEST.clear()
     if counts is not None:
         for state in ("received", "triaged", "folded", "parked", "in_flight"):
             metrics.BALANCE.labels(state).set(getattr(counts, state))
+        for state in ("waiting", "parked", "done"):
+            metrics.FOLLOW_UPS.labels(state).set(getattr(following, state))
         for step in STEPS:
             waiting, since = waits.get(step.name, (0, time.time()))
             metrics.WAITING.labels(step.name).set(waiting)
@@ -69,6 +79,30 @@ async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     metrics.DEPENDENCY.labels("database").set(counts is not None)
     metrics.DEPENDENCY.labels("bus").set((await bus)["status"] == "up")
     return Response(metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+async def _needed(system: System) -> dict[str, dict[str, Any]]:
+    return {
+        "database": await _ask(system.store.queries.check),
+        "bus": await _ask(system.bus.check),
+    }
+
+
+async def _providers(system: System) -> dict[str, dict[str, Any]]:
+    if system.models is None:
+        return {}
+    found = await system.models.reach()
+    return {
+        name: {"status": "up"} if failure is None else {"status": "down", "error": str(failure)}
+        for name, failure in found.items()
+    }
+
+
+async def _model_budgets(system: System) -> None:
+    metrics.MODEL_BUDGET_LEFT.clear()
+    if system.models is not None:
+        for unit, left in (await system.models.ledger.left()).items():
+            metrics.MODEL_BUDGET_LEFT.labels(unit).set(left)
 
 
 async def _ask(question: Any) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[b
     more: dict[str, Any] = {}
     if isinstance(error, ValidationException) and error.extra:
         more["errors"] = error.extra
+        if said := _about_body(error.extra):
+            return problem(422, InputError.reason, _clean(said), **more)
     reason = {
         401: "unauthorized",
         403: "forbidden",
@@ -82,6 +84,17 @@ def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[b
     return problem(error.status_code, reason, _clean(error.detail), headers=headers, **more)
 
 
+def on_undecodable(request: Request[Any, Any, Any], error: UnicodeDecodeError) -> Response[bytes]:
+    """A JSON body that is no text; bytes that we read elsewhere would be a defect."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    reader = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__"))
+    if not reader.startswith("litestar.serialization"):
+        return on_any_error(request, error)
+    return problem(400, "bad_request", f"the body is not UTF-8: {error.reason}")
+
+
 def on_any_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A defect: logged with its trace, told to nobody."""
     log.error("request.failed", path=request.url.path, exc_info=error)
@@ -90,8 +103,22 @@ def on_any_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     )
 
 
+def _about_body(errors: Any) -> str:
+    """What is wrong with the fields of a JSON body; empty when something else is wrong."""
+    listed = errors if isinstance(errors, list) else []
+    wrong = [each for each in listed if isinstance(each, dict) and each.get("source") == "body"]
+    return "; ".join(f"{each.get('key') or 'body'}: {each.get('message')}" for each in wrong)
+
+
 def _clean(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()[:2000]
 
 
-__all__ = ["PROBLEM", "on_any_error", "on_http_error", "on_tocsin_error", "problem"]
+__all__ = [
+    "PROBLEM",
+    "on_any_error",
+    "on_http_error",
+    "on_tocsin_error",
+    "on_undecodable",
+    "problem",
+]

@@ -60,6 +60,19 @@ def retention(
     asyncio.run(_retain(load(database=database), before, statuses, dry_run))
 
 
+@app.command("recount")
+def recount(database: DatabaseUrl = None) -> None:
+    """Count anew how earlier alerts were decided, from the decisions themselves.
+
+    The counts move with each decision; this is for a database that somebody has worked on by hand,
+    or that was restored from parts. Alerts and decisions stay as they are.
+
+    Example: tocsin db recount
+    """
+    rows, wrong = asyncio.run(_recount(load(database=database)))
+    typer.echo(f"{rows} counts, of which {wrong} {'was' if wrong == 1 else 'were'} wrong")
+
+
 def doctor(database: DatabaseUrl = None) -> None:
     """Check this installation: settings, data folder, database, counts.
 
@@ -105,6 +118,11 @@ async def _retain(
         typer.echo(f"deleted {deleted} alerts")
 
 
+async def _recount(settings: Settings) -> tuple[int, int]:
+    async with open_store(settings) as store:
+        return await store.decision_counts.recount()
+
+
 def _age(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,6})\s*([hdw])", text.strip().lower())
     if found is None:
@@ -142,6 +160,12 @@ async def _report(store: Store) -> int:
     )
     if counts.parked:
         typer.echo(f"WARN  {counts.parked} alerts are parked; see GET /api/v1/alerts?status=parked")
+    following = await store.balance.follow_ups()
+    if following.parked:
+        typer.echo(
+            f"WARN  {following.parked} follow-ups are parked (their alerts are triaged); try one "
+            "again: POST /api/v1/alerts/ID/retry"
+        )
     indicators = await store.indicators.count()
     typer.echo(
         f"{'ok   ' if indicators else '-    '} intelligence: "

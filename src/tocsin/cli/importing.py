@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tocsin.errors import ImportRowError
-from tocsin.model import AssetRecord, Indicator, UserRecord
+from tocsin.model import AssetRecord, Detection, Indicator, UserRecord
 
-R = TypeVar("R", AssetRecord, UserRecord, Indicator)
+R = TypeVar("R", AssetRecord, UserRecord, Indicator, Detection)
 
 ROWS_PER_WRITE = 1000
 ERRORS_SHOWN = 20

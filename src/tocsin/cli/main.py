@@ -12,10 +12,19 @@ import typer
 
 from tocsin import __version__, logs
 from tocsin.cli import (
+    action,
     audit,
+    closing,
     databases,
+    decide,
+    decisions,
+    detections,
     explain,
+    incident,
     keys,
+    learn,
+    llm,
+    model,
     normalize,
     queues,
     send,
@@ -46,15 +55,24 @@ app.command("send")(send.send)
 app.command("triage")(triage.triage)
 app.command("normalize")(normalize.normalize)
 app.command("explain")(explain.explain)
+app.command("decide")(decide.decide)
+app.command("learn")(learn.learn)
 app.command("watch")(watch.watch)
 app.command("doctor")(databases.doctor)
 app.add_typer(assets_app, name="assets")
 app.add_typer(users_app, name="users")
 app.add_typer(intel_app, name="intel")
+app.add_typer(decisions.app, name="decisions")
+app.add_typer(model.app, name="model")
+app.add_typer(detections.app, name="detections")
+app.add_typer(incident.app, name="incident")
+app.add_typer(action.app, name="action")
 app.add_typer(keys.app, name="key")
 app.add_typer(databases.app, name="db")
 app.add_typer(audit.app, name="audit")
+app.add_typer(closing.app, name="autoclose")
 app.add_typer(queues.app, name="queue")
+app.add_typer(llm.app, name="llm")
 
 
 def _show_version(wanted: bool) -> None:

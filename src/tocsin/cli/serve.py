@@ -22,6 +22,7 @@ class Role:
     step: str | None = None
     ingest: bool = False
     alert_routes: bool = False
+    models: bool = False
 
 
 ROLES: dict[str, Role] = {
@@ -30,7 +31,9 @@ ROLES: dict[str, Role] = {
     "normalizer": Role(9002, step="normalize"),
     "context": Role(9003, step="context"),
     "intel": Role(9004, step="intel"),
+    "llm": Role(9005, models=True),
     "triage": Role(9006, step="triage"),
+    "after": Role(9007, step="after"),
 }
 
 
@@ -38,7 +41,7 @@ def serve(
     role: Annotated[list[str], typer.Argument(help=f"One or more of: {', '.join(ROLES)}.")],
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port; default: that of the first role (9000-9006).")
+        int | None, typer.Option(help="Port; default: that of the first role (9000-9007).")
     ] = None,
     database: Annotated[str | None, typer.Option(help="Database URL.")] = None,
     broker: Annotated[str | None, typer.Option(help="Broker URL.")] = None,
@@ -46,9 +49,12 @@ def serve(
     """Run roles as a service, beside others on the same PostgreSQL and RabbitMQ.
 
     Steps that run in one process are chained: no queue and no load between them, one transaction
-    at the end. Each process answers /health, /ready and /metrics on its port; SIGTERM drains it.
+    at the end; what follows a verdict (after) has its own. Each process answers /health, /ready
+    and /metrics on its port; SIGTERM drains it.
+    llm is the router of language models: an OpenAI-compatible API with budgets and fall-back.
 
     Example: tocsin serve ingestor
+    Example: tocsin serve llm
     Example: tocsin serve normalizer context intel triage --port 9002
     """
     settings = load(host=host, port=port, database=database, broker=broker)
@@ -60,6 +66,7 @@ def serve(
         ingest=any(r.ingest for r in roles),
         alert_routes=any(r.alert_routes for r in roles),
         alone=False,
+        models=any(r.models for r in roles),
     )
     _check(settings, parts)
     logs.configure(settings.log_level, settings.log_format)
@@ -80,7 +87,8 @@ def _check(settings: Settings, parts: server.Parts) -> None:
             "TOCSIN_BROKER is memory://, which works only within one process: give "
             "amqp://USER:PASSWORD@HOST:PORT/VHOST, or run everything with: tocsin up"
         )
-    if not settings.database.startswith(("postgres", "postgresql")) and not everything:
+    steps_apart = (parts.steps or parts.ingest or parts.alert_routes) and not everything
+    if not settings.database.startswith(("postgres", "postgresql")) and steps_apart:
         raise SettingsError(
             "TOCSIN_DATABASE must be postgresql://… when several processes share it"
         )

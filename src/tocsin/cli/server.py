@@ -13,6 +13,7 @@ import uvicorn
 from tocsin import logs
 from tocsin.api import create_application
 from tocsin.app import System, running
+from tocsin.cli.lessons import Lessons
 from tocsin.errors import SettingsError
 from tocsin.pipeline import STEPS
 from tocsin.settings import Settings
@@ -38,9 +39,12 @@ class Parts:
     ingest: bool
     alert_routes: bool
     alone: bool
+    models: bool = False
 
 
-EVERYTHING = Parts(tuple(step.name for step in STEPS), ingest=True, alert_routes=True, alone=True)
+EVERYTHING = Parts(
+    tuple(step.name for step in STEPS), ingest=True, alert_routes=True, alone=True, models=True
+)
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -79,7 +83,11 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop)
     async with running(
-        settings, steps=parts.steps, ingest=parts.ingest, alone=parts.alone
+        settings,
+        steps=parts.steps,
+        ingest=parts.ingest,
+        alone=parts.alone,
+        models=parts.models,
     ) as system:
         application = create_application(system, alert_routes=parts.alert_routes)
         server = _Server(
@@ -98,9 +106,12 @@ async def serve(
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
         started(system)
+        lessons = asyncio.create_task(_lessons(settings, system, parts))  # ended below
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        lessons.cancel()
+        await asyncio.wait({lessons})
         log.info("server.draining")
         application.state.draining.set()
         await asyncio.sleep(HEARD_SECONDS)
@@ -108,6 +119,12 @@ async def serve(
         server.should_exit = True
         await task
     log.info("server.stopped")
+
+
+async def _lessons(settings: Settings, system: System, parts: Parts) -> None:
+    """Where alerts are triaged, learn from decisions now and then."""
+    if settings.learn_interval > 0 and "triage" in parts.steps:
+        await Lessons(settings, system.store.leases).run()
 
 
 def _on_signal(stop: asyncio.Event) -> None:

@@ -33,7 +33,7 @@ def up(
         bool, typer.Option("--detach", help="Start in the background and come back.")
     ] = False,
 ) -> None:
-    """Start everything: ingest, the four steps and the API, in one process.
+    """Start everything: ingest, all steps and the API, in one process.
 
     The first start creates the database and an API key. Ctrl-C (SIGTERM) drains and stops.
     """

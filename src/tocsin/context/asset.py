@@ -12,6 +12,7 @@ from tocsin.context.keys import (
     clean,
     host_history,
     lowered,
+    rule_host_history,
 )
 from tocsin.context.network import AddressBook
 from tocsin.model import (
@@ -40,7 +41,7 @@ class AssetCollector:
         alert = dossier.alert or NO_ALERT
         host = alert.host
         keys = self._keys(host.id, host.name, host.ip, alert.source.ip, alert.destination.ip)
-        return Questions(assets=keys, history=host_history(alert))
+        return Questions(assets=keys, history=host_history(alert) + rule_host_history(dossier))
 
     def answer(self, _dossier: Dossier, asked: Questions, answers: Answers) -> Answer:
         """The asset that the first answering key names."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tocsin.knowledge.addresses import parse_address
 from tocsin.model import Alert, AssetRecord, Dossier, Fact, Gap, Prevalence, UserRecord
-from tocsin.ports import EntityKey
+from tocsin.ports import RULE_HOST, EntityKey, rule_host
 
 STEP = "context"
 KEY_LIMIT = 256
@@ -34,9 +34,22 @@ class Answers(NamedTuple):
     has_directory: bool = True  # whether any user is
 
     def prevalence(self, keys: tuple[EntityKey, ...]) -> tuple[Prevalence, ...]:
-        """The counts of these keys; what was never seen counts zero."""
+        """The counts of these keys; what was never seen counts zero.
+
+        A rule on one machine is told of only where somebody has decided an alert of it.
+        """
         history = self.history
-        return tuple([history.get(key) or Prevalence(subject=key[0], value=key[1]) for key in keys])
+        return tuple(
+            [
+                history.get(key) or Prevalence(subject=key[0], value=key[1])
+                for key in keys
+                if key[0] != RULE_HOST or self._decided(key)
+            ]
+        )
+
+    def _decided(self, key: EntityKey) -> bool:
+        found = self.history.get(key)
+        return found is not None and bool(found.attacks or found.harmless)
 
 
 @lru_cache(maxsize=65_536)
@@ -73,10 +86,28 @@ def _rule(source: str | None, rule: str | None) -> str:
     return clean(f"{source or 'unknown'}:{rule}") if rule else ""
 
 
+@lru_cache(maxsize=65_536)
+def _rule_host(rule: str, host: str) -> tuple[EntityKey, ...]:
+    return (rule_host(rule, host),) if rule and host else ()
+
+
+def rule_host_history(dossier: Dossier) -> tuple[EntityKey, ...]:
+    """The key of the alert's rule on its machine, if it names both; only decisions are counted."""
+    alert = dossier.alert or NO_ALERT
+    rule, host = rule_of(dossier), alert.host
+    return _rule_host(rule, lowered(host.name) or lowered(host.id) or address_text(host.ip))
+
+
+def rule_of(dossier: Dossier) -> str:
+    """The rule that fired, as the history counts it; empty where the alert names none."""
+    alert = dossier.alert or NO_ALERT
+    return _rule(dossier.source, alert.rule.id or alert.rule.name)
+
+
 def network_history(dossier: Dossier) -> tuple[EntityKey, ...]:
     """The keys of the rule and of both addresses, as far as the alert has them."""
     alert = dossier.alert or NO_ALERT
-    rule = _rule(dossier.source, alert.rule.id or alert.rule.name)
+    rule = rule_of(dossier)
     source = address_text(alert.source.ip)
     destination = address_text(alert.destination.ip)
     keys: list[EntityKey] = []

@@ -5,6 +5,7 @@ from functools import lru_cache
 from ipaddress import ip_network
 from typing import NamedTuple
 
+from tocsin.context.activity import RecentActivity
 from tocsin.context.keys import NO_ALERT, STEP, Answer, Answers, Questions, network_history
 from tocsin.errors import SettingsError
 from tocsin.knowledge.addresses import (
@@ -106,13 +107,14 @@ class NetworkCollector:
 
     def __init__(self, book: AddressBook) -> None:
         self._book = book
+        self._recent = RecentActivity()
 
     def ask(self, dossier: Dossier) -> Questions:
         """How often the rule and the addresses were seen."""
         return Questions(history=network_history(dossier))
 
     def answer(self, dossier: Dossier, asked: Questions, answers: Answers) -> Answer:
-        """Both addresses, the direction, and the counts."""
+        """Both addresses, the direction, the counts, and what came shortly before."""
         alert = dossier.alert or NO_ALERT
         source, gaps = self._end(alert.source.ip)
         destination, more = self._end(alert.destination.ip)
@@ -125,6 +127,7 @@ class NetworkCollector:
             source=source,
             destination=destination,
             prevalence=answers.prevalence(asked.history),
+            activity=self._recent.observe(dossier),
         )
         return Fact(
             context_type=ContextType.NETWORK,

@@ -46,6 +46,17 @@ class Technique(msgspec.Struct, frozen=True):
     tactics: tuple[str, ...]
 
 
+class _MitigationRow(msgspec.Struct):
+    external_id: str
+    name: str
+    revoked: bool = False
+    deprecated: bool = False
+
+
+class _MitigationFile(msgspec.Struct):
+    mitigations: list[_MitigationRow]
+
+
 class _TacticRow(msgspec.Struct):
     external_id: str
     name: str
@@ -104,6 +115,13 @@ def techniques() -> Mapping[str, Technique]:
         ordered = tuple(tactic.id for tactic in sorted(known, key=lambda item: item.stage))
         found.setdefault(row.external_id, Technique(row.external_id, row.name, ordered))
     return found
+
+
+@cache
+def mitigations() -> Mapping[str, str]:
+    """The names of all mitigations in use, by id, e.g. `M1030`: `Network Segmentation`."""
+    rows = msgspec.json.decode(_data("mitigations-lookup"), type=_MitigationFile).mitigations
+    return {row.external_id: row.name for row in rows if not (row.revoked or row.deprecated)}
 
 
 @cache

@@ -37,13 +37,20 @@ class UserRecord(Record, frozen=True, kw_only=True):
 
 
 class Prevalence(Record, frozen=True, kw_only=True):
-    """How many earlier alerts had this value: today, in the last 7 and the last 30 UTC days."""
+    """How many earlier alerts had this value: today, in the last 7 and the last 30 UTC days.
 
-    subject: str  # rule, source_ip, destination_ip, host, user
+    `attacks` and `harmless` are how people decided earlier alerts with this value, over all time:
+    true positives, and benign or false positives. The subject `rule_host` (a rule on one machine)
+    has decisions only.
+    """
+
+    subject: str  # rule, source_ip, destination_ip, host, user, rule_host
     value: str
     day: int = 0
     week: int = 0
     month: int = 0
+    attacks: int = 0
+    harmless: int = 0
 
 
 class AddressContext(Record, frozen=True, kw_only=True):
@@ -58,13 +65,28 @@ class AddressContext(Record, frozen=True, kw_only=True):
     organisation: str | None = None
 
 
+class Activity(Record, frozen=True, kw_only=True):
+    """What came before the alert, by the clock of the events; the machine is the one it is about.
+
+    All counts are of the hour before; `since` is in seconds and None when the rule was not seen
+    on this machine before (of what is remembered).
+    """
+
+    rule: int = 0  # alerts of this rule on this machine
+    host: int = 0  # alerts on this machine
+    everywhere: int = 0  # alerts at all
+    rules: int = 0  # other rules that fired on this machine
+    since: float | None = None  # since this rule last fired on this machine
+
+
 class NetworkContext(Record, frozen=True, kw_only=True, tag_field="type", tag="network"):
-    """Context of type `network`."""
+    """Context of type `network`; `activity` is what came before the alert."""
 
     direction: NetworkDirection = NetworkDirection.UNKNOWN
     source: AddressContext | None = None
     destination: AddressContext | None = None
     prevalence: tuple[Prevalence, ...] = ()
+    activity: Activity | None = None
 
 
 class AssetContext(Record, frozen=True, kw_only=True, tag_field="type", tag="asset"):

@@ -1,7 +1,7 @@
 """What triage says: evidence, recommended actions and the verdict."""
 
 from tocsin.model.record import Record, Score, Share
-from tocsin.model.words import Disposition, EvidenceDirection, RiskLevel
+from tocsin.model.words import Disposition, EvidenceDirection, ResponsePhase, RiskLevel
 
 
 class Evidence(Record, frozen=True, kw_only=True):
@@ -24,7 +24,12 @@ class Evidence(Record, frozen=True, kw_only=True):
 
 
 class Action(Record, frozen=True, kw_only=True):
-    """A recommended action, bound to the entity it concerns."""
+    """A recommended action, bound to the entity it concerns.
+
+    `evidence` holds the pointers of the verdict's evidence that speaks for it; `mitigations` are
+    ids of ATT&CK (M1037), `countermeasures` ids of D3FEND (D3-NI). `undo` says how to take it
+    back, and is empty where nothing was changed.
+    """
 
     action: str  # stable code, e.g. "isolate_host"
     title: str  # what to do, with the concrete host, account or address
@@ -32,6 +37,13 @@ class Action(Record, frozen=True, kw_only=True):
     entity: str
     reason: str
     priority: int  # 1 is first
+    phase: ResponsePhase = ResponsePhase.DETECTION_AND_ANALYSIS
+    evidence: tuple[str, ...] = ()
+    undo: str = ""
+    effort: str = ""  # in words, e.g. "minutes"
+    blast_radius: str = ""  # in words: what else it touches
+    mitigations: tuple[str, ...] = ()
+    countermeasures: tuple[str, ...] = ()
 
 
 class Verdict(Record, frozen=True, kw_only=True):

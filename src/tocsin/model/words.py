@@ -148,7 +148,16 @@ class KeyScope(StrEnum):
     INGEST = "ingest"
     READ = "read"
     WRITE = "write"
+    MODEL = "model"  # ask language models through the router
     ADMIN = "admin"
+
+
+class ProviderKind(StrEnum):
+    """Whose interface a provider of language models speaks."""
+
+    OPENAI = "openai"  # and all that speak alike: vLLM, Ollama, llama.cpp, LM Studio …
+    AZURE = "azure"
+    ANTHROPIC = "anthropic"
 
 
 class IncidentStatus(StrEnum):
@@ -156,6 +165,19 @@ class IncidentStatus(StrEnum):
 
     OPEN = "open"
     CLOSED = "closed"
+
+
+class IncidentAction(StrEnum):
+    """What can be done to an incident; all of it can be undone."""
+
+    SPLIT = "split"
+    MERGE = "merge"
+    ADD = "add"
+    REMOVE = "remove"
+    CLOSE = "close"
+    REOPEN = "reopen"
+    ASSIGN = "assign"
+    UNDO = "undo"
 
 
 class RemediationStatus(StrEnum):
@@ -166,3 +188,92 @@ class RemediationStatus(StrEnum):
     REJECTED = "rejected"
     EXECUTED = "executed"
     FAILED = "failed"
+
+
+class ModelStatus(StrEnum):
+    """Where a learned model is in its life."""
+
+    CHALLENGER = "challenger"  # found better, waits for a person to put it live
+    CHAMPION = "champion"  # judges alerts now
+    RETIRED = "retired"  # was live before
+    REJECTED = "rejected"  # was not better than the champion
+
+
+class ClosingMode(StrEnum):
+    """What the policy that closes alerts may do."""
+
+    OFF = "off"
+    SHADOW = "shadow"  # samples and says what it would close; closes nothing
+    ON = "on"
+
+
+class ClosingAction(StrEnum):
+    """What the policy did with one alert."""
+
+    LEFT = "left"
+    SAMPLED = "sampled"  # drawn at random for people to judge, closed in no case
+    WOULD_CLOSE = "would_close"
+    CLOSED = "closed"
+
+
+class OpinionStatus(StrEnum):
+    """What became of a model's second opinion on an alert."""
+
+    PENDING = "pending"  # wanted, and waiting for its turn
+    DONE = "done"
+    FAILED = "failed"  # the model was away or talked nonsense; the verdict is as it was
+    SKIPPED = "skipped"  # it could change nothing any more
+    BUDGET = "budget"  # wanted, but the day's budget was spent
+
+
+class LookupTool(StrEnum):
+    """What a model may ask of our own store; all of them only read."""
+
+    SIMILAR_ALERTS = "similar_alerts"  # of the same rule, and how people decided
+    HOST_ALERTS = "host_alerts"
+    USER_ALERTS = "user_alerts"
+    ADDRESS_ALERTS = "address_alerts"
+    INDICATOR = "indicator"
+    ASSET = "asset"
+    USER = "user"
+    PAYLOAD = "payload"  # the alert as it was sent
+
+
+class DetectionKind(StrEnum):
+    """What a detection's author means by its firing."""
+
+    RULE = "rule"  # an ordinary detection
+    TTP = "ttp"  # describes an attacker's technique closely
+    ANOMALY = "anomaly"
+    HUNTING = "hunting"
+    CORRELATION = "correlation"
+
+
+class DetectionStatus(StrEnum):
+    """How far a detection's author trusts it, in the words of the Sigma specification."""
+
+    STABLE = "stable"
+    TEST = "test"
+    EXPERIMENTAL = "experimental"
+    DEPRECATED = "deprecated"
+    UNSUPPORTED = "unsupported"
+
+
+class ResponsePhase(StrEnum):
+    """The phases of handling an incident in NIST SP 800-61."""
+
+    DETECTION_AND_ANALYSIS = "detection_and_analysis"
+    CONTAINMENT = "containment"
+    ERADICATION = "eradication"
+    RECOVERY = "recovery"
+    POST_INCIDENT = "post_incident"
+
+
+class EntityKind(StrEnum):
+    """What alerts can have in common, so that they may belong to one incident."""
+
+    HOST = "host"
+    USER = "user"
+    IP = "ip"
+    HASH = "hash"
+    DOMAIN = "domain"

@@ -25,6 +25,11 @@ NAMES = frozenset(
 DOMAINS = frozenset({"dns.question", "related.domain"})
 MAILS = frozenset({"user.email", "email.sender"})
 ADDRESSES = frozenset({"source.ip", "destination.ip", "host.ip"})
+ERRORS = frozenset({"errorcode", "exceptioncode"})
+NO_ERRORS = frozenset({"", "0", "none", "success", "ok", "noerror", "false"})
+ANSWERS = frozenset({"responsestatuscode"})  # of HTTP; `status.code` is of Google's RPC
+FIRST_REFUSAL = 400
+LAST_RPC_CODE = 16
 _RANK = itemgetter(0, 1)
 _TOWARDS = re.compile(r"dst|dest|target|server|resp|victim", re.IGNORECASE)
 _FROM = re.compile(
@@ -61,6 +66,8 @@ def infer(document: dict[str, Any], draft: Draft, known: Known) -> frozenset[str
     if TIME not in draft.found:
         named = [leaf for leaf in leaves if _OF_TIME.search(leaf[0].rpartition(".")[2])]
         _take_best(TIME, [(0, 0, leaf) for leaf in named[:MAX_TIMES]], draft, used)
+    if "event.outcome" not in draft.found:
+        _take_error(leaves, draft, used)
     user = str(draft.found.get("user.name", ""))
     if "@" in user and (address := email_address(user)) is not None:
         draft.found["user.email"] = address
@@ -80,6 +87,21 @@ def _take_best(field: str, candidates: list[Candidate], draft: Draft, used: set[
             return
     if field == TIME and candidates:
         draft.failed[field] = "not a time"
+
+
+def _take_error(leaves: list[Leaf], draft: Draft, used: set[str]) -> None:
+    """A code of an error, or of an answer that refuses, says that the action failed."""
+    for path, name, two, value in leaves:
+        if name in ERRORS:
+            text = str(value).strip().lower()
+            failed = text not in NO_ERRORS
+        elif type(value) is int and (two in ANSWERS or (name == "code" and two == "statuscode")):
+            failed = value >= FIRST_REFUSAL if value > LAST_RPC_CODE else value > 0
+        else:
+            continue
+        draft.found["event.outcome"] = "failure" if failed else "success"
+        used.add(path)
+        return
 
 
 def _read(field: str, raw: Any, draft: Draft) -> Any:

@@ -1,6 +1,6 @@
 """The balance: every accepted alert is triaged, folded, parked or in flight."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -21,11 +21,26 @@ class Counts:
     in_flight: int
 
 
-class BalanceStore:
-    """What the pipeline's counters and work rows say; writes nothing."""
+@dataclass(frozen=True, slots=True)
+class FollowUps:
+    """What follows verdicts: work that waits, is parked after its last try, or was done."""
 
-    def __init__(self, database: Database) -> None:
+    waiting: int
+    parked: int
+    done: int
+
+
+class BalanceStore:
+    """What the pipeline's counters and work rows say; writes nothing.
+
+    Args:
+        database: where.
+        follow_ups: the steps that follow a verdict; what waits for them is triaged already.
+    """
+
+    def __init__(self, database: Database, follow_ups: Collection[str]) -> None:
         self._database = database
+        self._follow_ups = follow_ups
 
     async def counts(self) -> Counts:
         """The balance, from counters that the same transactions keep."""
@@ -34,11 +49,28 @@ class BalanceStore:
             counted = sa.select(pipeline_counts.c.name, sa.func.sum(pipeline_counts.c.count))
             rows = connection.execute(counted.group_by(pipeline_counts.c.name))
             found = {name: int(count) for name, count in rows}
-            waiting = sa.select(sa.func.count()).select_from(alert_work)
+            waiting = sa.select(sa.func.count()).where(alert_work.c.step.not_in(self._follow_ups))
             flying = connection.execute(waiting.where(alert_work.c.parked_at.is_(None))).scalar()
             names = ("received", "triaged", "folded", "parked")
             totals = {name: found.get(name, 0) for name in names}
             return Counts(**totals, in_flight=int(flying or 0))
+
+        return await self._database.read(query)
+
+    async def follow_ups(self) -> FollowUps:
+        """The work that follows verdicts, which the balance does not hold."""
+
+        def query(connection: Connection) -> FollowUps:
+            parked = alert_work.c.parked_at.is_not(None)
+            rows = connection.execute(
+                sa.select(parked, sa.func.count())
+                .where(alert_work.c.step.in_(self._follow_ups))
+                .group_by(parked)
+            )
+            found = {bool(row[0]): int(row[1]) for row in rows}
+            counted = sa.select(sa.func.sum(pipeline_counts.c.count))
+            done = connection.execute(counted.where(pipeline_counts.c.name == "followed")).scalar()
+            return FollowUps(found.get(False, 0), found.get(True, 0), int(done or 0))
 
         return await self._database.read(query)
 

@@ -5,7 +5,7 @@ built once from the Core tables (names, keys and types come from there) and hand
 text with many rows of parameters. Chunk sizes are few, so the driver's statement cache holds them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -96,14 +96,29 @@ class BulkInsert:
 
 
 class BulkUpdate:
-    """`UPDATE table SET … FROM (VALUES …) WHERE key = …`; each row begins with its key."""
+    """`UPDATE table SET … FROM (VALUES …) WHERE key = …`; each row begins with its key.
 
-    def __init__(self, table: sa.Table, key: str, columns: Sequence[str]) -> None:
+    Args:
+        table: the Core table.
+        key: the column that names the row.
+        columns: those that change, in order.
+        expressions: for columns that do not just take the new value, SQL in which `{new}` is it.
+    """
+
+    def __init__(
+        self,
+        table: sa.Table,
+        key: str,
+        columns: Sequence[str],
+        *,
+        expressions: Mapping[str, str] | None = None,
+    ) -> None:
+        self._expressions = expressions or {}
         self._table = table
         self._key = key
         self._columns = columns
         self._statement = lru_cache(maxsize=16)(self._build)
-        changes = ", ".join(f"{name} = staged.{name}" for name in columns)
+        changes = self._changes({name: f"staged.{name}" for name in columns})
         self._merge = (
             f"UPDATE {table.name} SET {changes} FROM staged WHERE {table.name}.{key} = staged.{key}"
         )
@@ -120,12 +135,16 @@ class BulkUpdate:
                 name: f"CAST(v.{name} AS {self._table.c[name].type.compile(dialect)})"
                 for name in names
             }
-        changes = ", ".join(f"{name} = {cast[name]}" for name in self._columns)
+        changes = self._changes(cast)
         return (
             f"UPDATE {self._table.name} SET {changes} "
             f"FROM (VALUES {values(rows, len(self._columns) + 1, mark)}) AS {alias} "
             f"WHERE {self._table.name}.{self._key} = {cast[self._key]}"
         )
+
+    def _changes(self, new: Mapping[str, str]) -> str:
+        made = {name: self._expressions.get(name, "{new}") for name in self._columns}
+        return ", ".join(f"{name} = {made[name].format(new=new[name])}" for name in made)
 
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Change the rows, at most 250 a statement."""

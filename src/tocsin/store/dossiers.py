@@ -5,21 +5,23 @@ Every function here works on a batch in one transaction. A write advances the wo
 changes nothing and two workers cannot both store an alert.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin import metrics
 from tocsin.model import AlertStatus, Dossier
-from tocsin.ports import Accepted, Failure, NewAlert
-from tocsin.store import audit, history, reading, rows, statements
+from tocsin.ports import Accepted, Failure, Grouping, NewAlert
+from tocsin.store import audit, closures, history, incidents, opinions, reading, rows, statements
 from tocsin.store.bulk import among, mark_of
-from tocsin.store.clock import LONGEST_WAIT, WorkClock, ahead
+from tocsin.store.clock import WorkClock, ahead
+from tocsin.store.copying import Row
 from tocsin.store.database import Database
-from tocsin.store.tables import alert_context, alert_keys, alert_work, alerts, triage_results
-from tocsin.store.types import instant, instant_text
+from tocsin.store.tables import alert_work
+from tocsin.store.types import stamp_of
 
 WRITERS = 16
 
@@ -31,14 +33,27 @@ class DossierStore:
         database: where.
         owner: names the holder of leases; unique per process start.
         first_step: the step that new alerts wait for.
+        follow_ups: the steps that follow a verdict; what waits for them is triaged already.
+        grouping: the rules by which alerts become incidents.
     """
 
-    def __init__(self, database: Database, *, owner: str, first_step: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        owner: str,
+        first_step: str,
+        follow_ups: Collection[str],
+        grouping: Grouping,
+    ) -> None:
         self._database = database
+        self._follow_ups = follow_ups
+        self._grouping = grouping
         self._owner = owner
         self._first_step = first_step
+        self.queue = opinions.NOBODY  # `app.py` says on which verdicts second opinions are wanted
         self._writer = f"w{sum(owner.encode()) % WRITERS:02d}"
-        self._stamp = instant_text if database.sqlite else instant
+        self._stamp = stamp_of("sqlite" if database.sqlite else "postgresql")
         self._clock = WorkClock()
 
     # --- accepting ------------------------------------------------------------------------------
@@ -65,7 +80,7 @@ class DossierStore:
         """Store what is new; None for alerts whose key belongs to other content."""
         first = {alert.key: alert for alert in reversed(new)}
         inserted = self._claim_keys(connection, first)
-        taken = self._taken(connection, [first[key] for key in inserted])
+        taken = statements.give_back_taken(connection, [first[key] for key in inserted])
         fresh = [a for a in new if first[a.key] is a and a.key in inserted and a.key not in taken]
         now = self._clock.now(connection)
         received = AlertStatus.RECEIVED.value
@@ -84,7 +99,7 @@ class DossierStore:
             return [Accepted(alert.alert_id) for alert in new]
         stored = reading.stored_keys(connection, [a.key for a in new if a.key not in taken])
         mine = {id(alert) for alert in fresh}
-        return [_answer(alert, stored.get(alert.key), id(alert) in mine) for alert in new]
+        return [reading.answer(alert, stored.get(alert.key), id(alert) in mine) for alert in new]
 
     def _claim_keys(self, connection: Connection, first: dict[bytes, NewAlert]) -> set[bytes]:
         """Write the keys that are not stored yet; gives those."""
@@ -95,17 +110,12 @@ class DossierStore:
             return first.keys() - known
         return set(statements.insert_new_keys(connection, new))
 
-    def _taken(self, connection: Connection, fresh: Sequence[NewAlert]) -> set[bytes]:
-        """Keys of alerts whose chosen id is one that Tocsin gave to another alert."""
-        chosen = {a.alert_id: a.key for a in fresh if a.alert_id != a.fallback_id}
-        taken = {chosen[found] for found in reading.existing(connection, list(chosen))}
-        if taken:
-            connection.execute(sa.delete(alert_keys).where(alert_keys.c.key.in_(taken)))
-        return taken
-
     async def in_flight(self) -> int:
         """See `ports.Intake.in_flight`."""
-        waiting = sa.select(sa.func.count()).where(alert_work.c.parked_at.is_(None))
+        query = sa.select(sa.func.count()).select_from(alert_work)
+        waiting = query.where(
+            alert_work.c.parked_at.is_(None), alert_work.c.step.not_in(self._follow_ups)
+        )
         return int(await self._database.read(lambda c: c.execute(waiting).scalar_one()))
 
     # --- working ----------------------------------------------------------------------------------
@@ -123,8 +133,7 @@ class DossierStore:
         """
 
         def change(connection: Connection) -> set[str]:
-            mark = mark_of(connection)
-            now = self._clock.now(connection)
+            mark, now = mark_of(connection), self._clock.now(connection)
             some, listed = among(connection, "alert_id", ids)
             free = (
                 f"{some} AND step = {mark} AND parked_at IS NULL "
@@ -148,16 +157,10 @@ class DossierStore:
 
     async def renew(self, step: str, ids: Sequence[str], lease: float) -> None:
         """Hold what this owner holds of these for another `lease` seconds."""
-
-        def change(connection: Connection) -> None:
-            mark, (some, listed) = mark_of(connection), among(connection, "alert_id", ids)
-            connection.exec_driver_sql(
-                f"UPDATE alert_work SET lease_until = {mark} "
-                f"WHERE {some} AND step = {mark} AND lease_owner = {mark}",
-                (self._clock.now(connection) + lease, *listed, step, self._owner),
-            )
-
-        await self._database.write(change, durable=False)
+        await self._database.write(
+            lambda c: statements.renew(c, step, self._owner, ids, self._clock.now(c) + lease),
+            durable=False,
+        )
 
     async def load(self, ids: Sequence[str], filled: Sequence[str] = ()) -> list[Dossier]:
         """The dossiers of these alerts, with the fields that the steps before have `filled`.
@@ -168,7 +171,12 @@ class DossierStore:
         return await self._database.read(lambda connection: reading.load(connection, ids, filled))
 
     async def save(
-        self, step: str, done: Sequence[Dossier], filled: Sequence[str], next_step: str | None
+        self,
+        step: str,
+        done: Sequence[Dossier],
+        filled: Sequence[str],
+        next_step: str | None,
+        onward: Container[str] = (),
     ) -> list[str]:
         """Store what the chain that began with `step` found, and advance the work.
 
@@ -176,14 +184,19 @@ class DossierStore:
             step: the step that the work rows wait for.
             done: the dossiers.
             filled: the fields that were filled since `step` began.
-            next_step: what the alerts wait for now; None when they are done.
+            next_step: what the alerts of `onward` wait for now; None when all are done.
+            onward: the alerts that the next step wants; the others are done.
 
         Returns:
             The ids that were advanced; the others belong to somebody else by now.
         """
-        return await self._database.write(
-            lambda connection: self._save(connection, step, done, filled, next_step), durable=False
+        saved = await self._database.write(
+            lambda connection: self._save(connection, step, done, filled, next_step, onward),
+            durable=False,
         )
+        if "verdict" in filled:
+            closures.count(saved)
+        return [d.alert_id for d in saved]
 
     def _save(
         self,
@@ -192,41 +205,54 @@ class DossierStore:
         done: Sequence[Dossier],
         filled: Sequence[str],
         next_step: str | None,
-    ) -> list[str]:
-        ours = self._advance(connection, step, done, next_step)
+        onward: Container[str],
+    ) -> list[Dossier]:
+        ours = self._advance(connection, step, done, next_step, onward)
         mine = [dossier for dossier in done if dossier.alert_id in ours]
-        status = AlertStatus.TRIAGED if next_step is None else AlertStatus.RECEIVED
+        triaged = "verdict" in filled
+        mine = closures.settle(connection, mine) if triaged else mine
+        status = AlertStatus.TRIAGED if triaged else AlertStatus.RECEIVED
+        closed = {d.alert_id: AlertStatus.CLOSED for d in mine if closures.is_closed(d)}
+        now = self._stamp(datetime.now(UTC))
         with metrics.spent("rows"):
-            made = rows.made(mine, filled, status, self._stamp)
+            made = rows.made(mine, filled, status, closed, self._stamp, now)
         statements.update_alerts(connection, made.alerts)
         statements.update_queue(connection, made.queue)
         statements.insert_context(connection, made.contexts)
         statements.insert_triage(connection, made.verdicts)
+        if triaged:
+            self.queue.request(connection, mine)
         # Rows that other workers write too come last, in the order of their keys: locks are held
         # for as short as can be, and two workers take them in the same order.
         statements.insert_intel(connection, made.intel)
         history.record(connection, made.prevalence)
-        if next_step is None:
+        if "links" in filled:
+            incidents.follow(connection, mine, self._grouping)
+            self._count(connection, followed=len(mine))
+        if triaged:
+            closures.record(connection, mine, now)
             self._count(connection, triaged=len(mine))
         audit.saved(connection, ours, step, filled, next_step)
-        return [d.alert_id for d in mine]
+        return mine
 
     def _advance(
-        self, connection: Connection, step: str, done: Sequence[Dossier], next_step: str | None
+        self,
+        connection: Connection,
+        step: str,
+        done: Sequence[Dossier],
+        next_step: str | None,
+        onward: Container[str],
     ) -> set[str]:
         ids = [dossier.alert_id for dossier in done]
         ours = reading.waiting_ids(connection, ids, step, self._owner, lock=True)
-        if next_step is None:
-            some, listed = among(connection, "alert_id", list(ours))
-            connection.exec_driver_sql(f"DELETE FROM alert_work WHERE {some}", listed)
-            return ours
+        statements.delete_work(connection, [i for i in ours if not next_step or i not in onward])
         now = self._clock.now(connection)
         statements.update_work(
             connection,
             [
                 (d.alert_id, next_step, now, now, 0, 0.0, None, rows.text(d.gaps))
                 for d in done
-                if d.alert_id in ours
+                if next_step and d.alert_id in ours and d.alert_id in onward
             ],
         )
         return ours
@@ -248,7 +274,7 @@ class DossierStore:
             The ids that were parked.
         """
         return await self._database.write(
-            lambda c: self._fail(c, step, failures, max_attempts, pause)
+            lambda connection: self._fail(connection, step, failures, max_attempts, pause)
         )
 
     def _fail(
@@ -256,55 +282,57 @@ class DossierStore:
         connection: Connection,
         step: str,
         failures: Sequence[Failure],
-        most: int,
+        max_attempts: int,
         pause: float,
     ) -> list[str]:
-        parked = []
-        for failure in failures:
-            row = alert_work.c
-            held = sa.and_(
-                row.alert_id == failure.alert_id, row.step == step, row.lease_owner == self._owner
+        parked = [
+            failure.alert_id
+            for failure in failures
+            if statements.count_attempt(
+                connection,
+                (failure.alert_id, step, self._owner),
+                f"{failure.step}: {failure.error}",
+                now=self._clock.now(connection),
+                max_attempts=0 if failure.final else max_attempts,
+                pause=pause,
             )
-            tried = connection.execute(sa.select(row.attempts).where(held)).scalar()
-            if tried is None:
-                continue
-            attempts, now = tried + 1, self._clock.now(connection)
-            wait = min(pause * 2 ** (attempts - 1), LONGEST_WAIT)
-            last = failure.final or attempts >= most
-            connection.execute(
-                sa.update(alert_work)
-                .where(held)
-                .values(
-                    attempts=attempts,
-                    lease_owner=None,
-                    lease_until=0.0,
-                    not_before=now + wait,
-                    parked_at=now if last else None,
-                    error=f"{failure.step}: {failure.error}",
-                )
-            )
-            if last:
-                parked.append(failure.alert_id)
-        _set_status(connection, parked, AlertStatus.PARKED)
-        self._count(connection, parked=len(parked))
+        ]
+        if step not in self._follow_ups:  # an alert that was triaged stays so
+            statements.set_status(connection, parked, AlertStatus.PARKED)
+            self._count(connection, parked=len(parked))
         audit.failed(connection, [failure.alert_id for failure in failures], step, parked)
         return parked
 
-    async def unpark(self, alert_id: str, *, actor: str = "api") -> bool:
-        """Give a parked alert its attempts back; False when it is not parked."""
+    async def unpark(self, alert_id: str, *, actor: str = "api") -> AlertStatus | None:
+        """Give a parked alert or follow-up its attempts back.
+
+        Returns:
+            The alert's status; None when nothing of it is parked.
+        """
+
+        def change(connection: Connection) -> AlertStatus | None:
+            step = statements.unpark(connection, alert_id, self._clock.now(connection))
+            if step is None:
+                return None
+            status = AlertStatus.TRIAGED
+            if step not in self._follow_ups:
+                status = AlertStatus.RECEIVED
+                statements.set_status(connection, [alert_id], status)
+                self._count(connection, parked=-1)
+            entry = audit.Entry(actor, "alert.unparked", alert_id, {"step": step})
+            audit.record(connection, entry)
+            return status
+
+        return await self._database.write(change)
+
+    async def reopen(self, alert_id: str, *, actor: str) -> bool:
+        """Give a closed alert back to people; False when it is not closed."""
 
         def change(connection: Connection) -> bool:
-            now = self._clock.now(connection)
-            result = connection.execute(
-                sa.update(alert_work)
-                .where(alert_work.c.alert_id == alert_id, alert_work.c.parked_at.is_not(None))
-                .values(parked_at=None, attempts=0, not_before=0.0, since=now, rung_at=0.0)
-            )
-            if result.rowcount != 1:
+            if not statements.reopen(connection, alert_id):
                 return False
-            _set_status(connection, [alert_id], AlertStatus.RECEIVED)
-            self._count(connection, parked=-1)
-            audit.record(connection, audit.Entry(actor, "alert.unparked", alert_id, {}))
+            closures.reopen(connection, alert_id, actor)
+            audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
             return True
 
         return await self._database.write(change)
@@ -319,34 +347,15 @@ class DossierStore:
         Args:
             step: the step's name.
             rung_before: as `now` tells it; a bell that rang later may still be heard. Alerts whose
-                pause after a failed attempt is over are due whenever it rang.
-            limit: the most ids; those that waited longest come first.
+                pause after a failure is over are due whenever it rang.
+            limit: the most ids, the longest waiting first.
         """
-        return await self._database.write(
-            lambda connection: self._due(connection, step, rung_before, limit), durable=False
-        )
 
-    def _due(self, connection: Connection, step: str, before: float, limit: int) -> list[str]:
-        now, work = self._clock.now(connection), alert_work.c
-        idle = sa.and_(
-            work.step == step,
-            work.parked_at.is_(None),
-            sa.not_(work.lease_until.between(*ahead(now))),
-            sa.not_(work.not_before.between(*ahead(now))),
-            sa.or_(
-                sa.not_(work.rung_at.between(before, now + LONGEST_WAIT)),
-                sa.and_(work.rung_at < work.not_before, work.not_before <= now),
-            ),
-        )
-        some = sa.select(work.alert_id).where(idle).order_by(work.since)
-        some = some.limit(limit).with_for_update(skip_locked=True)
-        change = (
-            sa.update(alert_work)
-            .where(work.alert_id.in_(some.scalar_subquery()))
-            .values(rung_at=now)
-            .returning(work.alert_id)
-        )
-        return list(connection.execute(change).scalars())
+        def change(connection: Connection) -> list[str]:
+            marked = statements.due(step, rung_before, limit, self._clock.now(connection))
+            return list(connection.execute(marked).scalars())
+
+        return await self._database.write(change, durable=False)
 
     async def release(self, *, everyone: bool = False) -> None:
         """Give back the leases of this owner, so that others need not wait for them to run out.
@@ -365,18 +374,16 @@ class DossierStore:
 
         Their keys stay: an id is never given twice, and the same alert sent again is still known.
         People's decisions stay too, since triage learns from them. Alerts in flight or parked are
-        left alone.
+        left alone; what would have followed the verdict of a forgotten one is forgotten as well.
         """
 
         def change(connection: Connection) -> int:
-            busy = sa.select(alert_work.c.alert_id).where(alert_work.c.alert_id.in_(ids))
-            held = set(connection.execute(busy).scalars())
-            free = [alert_id for alert_id in ids if alert_id not in held]
-            for table in (alert_context, triage_results):
-                connection.execute(sa.delete(table).where(table.c.alert_id.in_(free)))
-            gone = connection.execute(sa.delete(alerts).where(alerts.c.alert_id.in_(free)))
+            free, gone = statements.forget(connection, ids, self._follow_ups)
+            closures.forget(connection, free)
+            opinions.forget(connection, free)
+            incidents.forget(connection, free)
             audit.record(connection, audit.batch("retention", "alerts.forgotten", free))
-            return gone.rowcount
+            return gone
 
         return await self._database.write(change)
 
@@ -385,15 +392,10 @@ class DossierStore:
         statements.add_count(connection, changed)
 
 
-def _answer(alert: NewAlert, stored: tuple[str, bytes] | None, fresh: bool) -> Accepted | None:
-    if fresh:
-        return Accepted(alert.alert_id)
-    if stored is None or stored[1] != alert.digest:
-        return None
-    return Accepted(stored[0], duplicate=True)
+def review(connection: Connection, status: AlertStatus, reviewed: Sequence[Row]) -> None:
+    """Write what people decided, within the caller's transaction.
 
-
-def _set_status(connection: Connection, ids: Sequence[str], status: AlertStatus) -> None:
-    if ids:
-        change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
-        connection.execute(change.values(status=status.value))
+    Rows: alert id, reviewer, notes and (stamped) moment; None where no decision stands any more.
+    """
+    statements.set_status(connection, [row[0] for row in reviewed], status)
+    statements.update_review(connection, reviewed)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.model import AlertStatus, Severity
-from tocsin.store.tables import alerts, triage_results
+from tocsin.store.tables import alerts
 
 WALK = 2000
 """Alerts, the newest of which are looked through before the indexes of rarer things are asked."""
@@ -31,7 +31,7 @@ class Wanted(NamedTuple):
     """A page: what fits, how it is sorted, how many keys, and the last key before it."""
 
     where: Sequence[sa.ColumnElement[bool]]
-    of_verdict: bool  # whether `where` speaks of triage_results
+    tables: sa.FromClause  # `alerts`, and what else `where` speaks of
     source: str | None
     severity: Severity | None
     status: AlertStatus | None
@@ -115,7 +115,7 @@ def _first(
 ) -> sa.Select[Any]:
     """The first keys of what fits."""
     alert_id = alerts.c.alert_id
-    query = sa.select(by.label("key"), alert_id.label("alert_id")).select_from(_tables(wanted))
+    query = sa.select(by.label("key"), alert_id.label("alert_id")).select_from(wanted.tables)
     query = query.where(*fits, *wanted.where)
     if wanted.after is not None:
         query = query.where(_beyond(by, wanted.after))
@@ -131,12 +131,6 @@ def _merged(connection: Connection, parts: Sequence[sa.Select[Any]], limit: int)
         query = sa.select(every).order_by(every.c.key.desc(), every.c.alert_id.desc())
         keys += [(row[0], row[1]) for row in connection.execute(query.limit(limit))]
     return keys if len(parts) <= MERGED else sorted(keys, reverse=True)[:limit]
-
-
-def _tables(wanted: Wanted) -> sa.FromClause:
-    if not wanted.of_verdict:
-        return alerts
-    return alerts.join(triage_results, triage_results.c.alert_id == alerts.c.alert_id)
 
 
 def _beyond(by: sa.Column[Any], after: Key) -> sa.ColumnElement[bool]:

@@ -1,14 +1,18 @@
-"""How often this installation has seen a value: written with the context, read before it."""
+"""How often this installation has seen a value, and how people decided it.
+
+Sightings are written with the context of the alerts that they count, and read before it.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from tocsin.model import Prevalence
-from tocsin.ports import EntityKey
+from tocsin.ports import RULE_HOST, EntityKey
 from tocsin.store.bulk import PIPELINED, BulkInsert, as_texts, mark_of, texts_in, values
 from tocsin.store.database import Database
 from tocsin.store.fetch import fetch
@@ -18,6 +22,7 @@ WEEK_DAYS = 7
 MONTH_DAYS = 30
 SIZES = (10, 50, 100, 200, 300, 400, 500)  # few, so that the driver's statement cache holds them
 NO_KEY = ("", "")
+DECIDED = "decided"  # a kind that no key has: the row that says that there are decisions
 
 _add = BulkInsert(
     prevalence,
@@ -39,10 +44,11 @@ def record(connection: Connection, rows: Sequence[tuple[str, str, str, int]]) ->
 
 
 class HistoryStore:
-    """Answers `ports.History` from the table `prevalence`."""
+    """Answers `ports.History` from the tables `prevalence` and `decision_counts`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._decided = False  # whether anybody has decided anything yet; once so, always
 
     async def prevalence(
         self, keys: Sequence[EntityKey], now: datetime
@@ -57,54 +63,91 @@ class HistoryStore:
             (today - timedelta(days=MONTH_DAYS - 1)).isoformat(),
         )
         answers = {key: Prevalence(subject=key.kind, value=key.value) for key in keys}
-        for kind, value, day, week, month in await self._database.read(
-            lambda connection: _counts(connection, list(answers), days)
+        for kind, value, *counts in await self._database.read(
+            lambda connection: self._counts(connection, list(answers), days)
         ):
+            day, week, month, attacks, harmless = map(int, counts)
             answers[EntityKey(kind, value)] = Prevalence(
-                subject=kind, value=value, day=day, week=week, month=month
+                subject=kind,
+                value=value,
+                day=day,
+                week=week,
+                month=month,
+                attacks=attacks,
+                harmless=harmless,
             )
         return answers
 
+    def _counts(
+        self, connection: Connection, keys: Sequence[EntityKey], days: tuple[str, str, str]
+    ) -> Sequence[Sequence[Any]]:
+        """Kind, value and the counts of the keys that were seen in the month, or decided ever."""
+        if self._decided:
+            return _ask(connection, keys, days, decided=True)
+        counted = [key for key in keys if key.kind != RULE_HOST]
+        found = _ask(connection, counted, days, decided=False) if counted else ()
+        if not any(row[0] == DECIDED for row in found) and counted:
+            return found
+        self._decided = True
+        return _ask(connection, keys, days, decided=True)
 
-def _counts(
-    connection: Connection, keys: Sequence[tuple[str, str]], days: tuple[str, str, str]
-) -> list[tuple[str, str, int, int, int]]:
-    """Kind, value and the three counts of the keys that were seen in the month."""
+
+def _ask(
+    connection: Connection,
+    keys: Sequence[tuple[str, str]],
+    days: tuple[str, str, str],
+    *,
+    decided: bool,
+) -> Sequence[Sequence[Any]]:
     today, week, month = days
     mark = mark_of(connection)
-    found: list[tuple[str, str, int, int, int]] = []
+    found: list[Sequence[Any]] = []
     listed: tuple[str, ...]
     for start in range(0, len(keys), SIZES[-1]):
         part = keys[start : start + SIZES[-1]]
         if mark == PIPELINED:
-            statement = _statement(_ARRAYS, mark)
+            among = f"SELECT * FROM ROWS FROM ({texts_in(mark)}, {texts_in(mark)}) AS listed"
             listed = (as_texts([key[0] for key in part]), as_texts([key[1] for key in part]))
         else:
             size = next(size for size in SIZES if size >= len(part))
-            padded = chain(part, [NO_KEY] * (size - len(part)))
-            statement = _statement(f"(VALUES {values(size, 2, mark)}) AS v", mark)
-            listed = tuple(chain.from_iterable(padded))
-        rows = fetch(
-            connection,
-            ("kind", "value", "day", "week", "month"),
-            statement,
-            (today, week, *listed, month, today),
+            among = f"VALUES {values(size, 2, mark)}"
+            listed = tuple(chain.from_iterable(chain(part, [NO_KEY] * (size - len(part)))))
+        found.extend(
+            fetch(
+                connection,
+                ("kind", "value", "day", "week", "month", "attacks", "harmless"),
+                _statement(among, mark, decided),
+                (*listed, today, week, month, today),
+            )
         )
-        found.extend([(kind, value, int(d), int(w), int(m)) for kind, value, d, w, m in rows])
     return found
 
 
-_ARRAYS = f"ROWS FROM ({texts_in('%s')}, {texts_in('%s')}) AS v (column1, column2)"
+@lru_cache(maxsize=4 * len(SIZES))
+def _statement(among: str, mark: str, decided: bool) -> str:
+    """One search of each table's primary key per wanted key.
 
-
-@lru_cache(maxsize=2 * len(SIZES))
-def _statement(wanted: str, mark: str) -> str:
-    """One search of the primary key per wanted key; both databases name VALUES' columns alike."""
-    return (
+    While nobody has decided anything, the other table is only asked whether it is still empty.
+    """
+    seen = (
         "SELECT p.kind, p.value, "
         f"SUM(CASE WHEN p.day = {mark} THEN p.count ELSE 0 END) AS day, "
         f"SUM(CASE WHEN p.day >= {mark} THEN p.count ELSE 0 END) AS week, "
-        f"SUM(p.count) AS month FROM {wanted} "
-        "JOIN prevalence p ON p.kind = v.column1 AND p.value = v.column2 "
+        "SUM(p.count) AS month, 0 AS attacks, 0 AS harmless "
+        "FROM wanted v JOIN prevalence p ON p.kind = v.kind AND p.value = v.value "
         f"WHERE p.day BETWEEN {mark} AND {mark} GROUP BY p.kind, p.value"
+    )
+    wanted = f"WITH wanted (kind, value) AS ({among}) "
+    if not decided:
+        marker = f"SELECT '{DECIDED}', '', 0, 0, 0, 0, 0"
+        there = "WHERE EXISTS (SELECT 1 FROM decision_counts LIMIT 1)"
+        return f"{wanted}{seen} UNION ALL {marker} {there}"
+    known = (
+        "SELECT d.kind, d.value, 0, 0, 0, d.attacks, d.harmless "
+        "FROM wanted v JOIN decision_counts d ON d.kind = v.kind AND d.value = v.value"
+    )
+    return (
+        f"{wanted}SELECT kind, value, SUM(day) AS day, SUM(week) AS week, SUM(month) AS month, "
+        "SUM(attacks) AS attacks, SUM(harmless) AS harmless "
+        f"FROM ({seen} UNION ALL {known}) AS both_ GROUP BY kind, value"
     )

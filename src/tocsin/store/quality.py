@@ -13,16 +13,18 @@ from typing import Any
 
 from msgspec import inspect
 
-from tocsin.errors import DataQualityError
+from tocsin.errors import DataQualityError, InputError
 from tocsin.model import Dossier
 from tocsin.store.rows import text
 
+WORDS_LIMIT = 2000  # characters of what a person writes
 Check = Callable[[Any], str | None]
 TABLES = {
     "alert": "alerts",
     "context": "alert_context",
     "intel": "threat_intel",
     "verdict": "triage_results",
+    "links": "incident_alerts",
 }
 """The table that holds each field of a dossier."""
 
@@ -39,6 +41,27 @@ def violation(dossier: Dossier, filled: Sequence[str]) -> str | None:
             reason, _, field = found.partition(":")
             return f"{reason}: {name}{field}"
     return None
+
+
+def written(name: str, value: str, longest: int = WORDS_LIMIT) -> str:
+    """What a person wrote, if it can be stored.
+
+    Raises:
+        InputError: it is too long, or holds what no database takes.
+    """
+    if len(value) > longest:
+        raise InputError(f"{name}: at most {longest} characters")
+    if "\0" in value or not _encodes(value):
+        raise InputError(f"{name}: it holds a NUL or half a character, which cannot be stored")
+    return value
+
+
+def _encodes(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def refused_table(dossier: Dossier, filled: Sequence[str], found: str = "") -> str:

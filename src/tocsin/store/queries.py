@@ -1,6 +1,7 @@
 """What screens and lists ask: keyset pages over indexed columns, never OFFSET."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.errors import InputError
-from tocsin.model import AlertStatus, Disposition, Record, RiskLevel, Severity
+from tocsin.model import AlertStatus, ClosingAction, Disposition, Record, RiskLevel, Severity
 from tocsin.store import finding
 from tocsin.store.database import Database
-from tocsin.store.tables import alert_work, alerts, triage_results
+from tocsin.store.tables import alert_work, alerts, closures, triage_results
 from tocsin.store.types import instant_text
 
+AUTOCLOSE = "autoclose"
 SORTS = ("received_at", "risk_score")
 
 
@@ -44,14 +46,15 @@ class AlertSummary(Record, frozen=True, kw_only=True):
     confidence: float | None = None
     requires_human_review: bool | None = None
     error: str | None = None
+    closed_by: str | None = None  # e.g. "autoclose:3": the policy of that version
 
 
 NAMES = (
     "alert_id", "received_at", "status", "event_time", "source", "alert_type", "severity",
     "title", "rule_id", "source_ip", "destination_ip", "host_name", "asset_id", "user_name",
     "verdict", "probability", "risk_score", "risk_level", "confidence", "requires_human_review",
-    "error",
-)  # fmt: skip  # the order of _columns()
+    "error", "closed_by",
+)  # fmt: skip  # the order of columns()
 
 
 class AlertPage(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -78,6 +81,7 @@ class AlertFilter:
     asset_id: str | None = None
     user_name: str | None = None
     rule_id: str | None = None
+    closed_by: str | None = None  # "autoclose", or "autoclose:3" for the policy of a version
     since: datetime | None = None
     until: datetime | None = None
 
@@ -132,8 +136,9 @@ class QueryStore:
         await self._database.check_writable()
 
 
-def _columns() -> sa.Select[Any]:
-    a, t, w = alerts.c, triage_results.c, alert_work.c
+def columns() -> sa.Select[Any]:
+    """What a list shows of each alert."""
+    a, t, w, c = alerts.c, triage_results.c, alert_work.c, closures.c
     return sa.select(
         a.alert_id,
         a.received_at,
@@ -156,16 +161,27 @@ def _columns() -> sa.Select[Any]:
         t.confidence_score,
         t.requires_human_review,
         w.error,
+        sa.case((_closed_by_policy(), c.policy_version)),
     ).select_from(
-        alerts.outerjoin(triage_results, t.alert_id == a.alert_id).outerjoin(
-            alert_work, w.alert_id == a.alert_id
-        )
+        alerts.outerjoin(triage_results, t.alert_id == a.alert_id)
+        .outerjoin(alert_work, w.alert_id == a.alert_id)
+        .outerjoin(closures, c.alert_id == a.alert_id)
     )
 
 
-def _page(wanted: AlertFilter, limit: int, after: finding.Key | None) -> finding.Wanted:
-    a, t = alerts.c, triage_results.c
-    of_alert: dict[sa.ColumnElement[Any], Any] = {
+def _closed_by_policy() -> sa.ColumnElement[bool]:
+    closed = closures.c.action == ClosingAction.CLOSED.value
+    return sa.and_(closed, closures.c.reopened_at.is_(None))
+
+
+def narrowed(query: sa.Select[Any], wanted: AlertFilter) -> sa.Select[Any]:
+    """The query over `alerts`, `triage_results` and `closures`, for the alerts that fit."""
+    return query.where(*_of_alert(wanted), *_of_verdict(wanted), *_of_closure(wanted))
+
+
+def _of_alert(wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
+    a = alerts.c
+    equal: dict[sa.ColumnElement[Any], Any] = {
         a.status: wanted.status,
         a.severity: wanted.severity,
         a.source: wanted.source,
@@ -177,22 +193,43 @@ def _page(wanted: AlertFilter, limit: int, after: finding.Key | None) -> finding
         # not the bare column: SQLite would put the value into the index's expression over it
         a.rule_id + "": wanted.rule_id,
     }
-    of_verdict: dict[sa.ColumnElement[Any], Any] = {
-        t.verdict: wanted.verdict,
-        t.risk_level: wanted.risk_level,
-        t.requires_human_review: wanted.requires_human_review,
-    }
-    equal = {**of_alert, **of_verdict}.items()
-    where = [column == value for column, value in equal if value is not None]
+    where = [column == value for column, value in equal.items() if value is not None]
     if wanted.min_risk is not None:
         where.append(a.risk_score >= wanted.min_risk)
     if wanted.since is not None:
         where.append(a.received_at >= wanted.since)
     if wanted.until is not None:
         where.append(a.received_at < wanted.until)
+    return where
+
+
+def _of_verdict(wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
+    t = triage_results.c
+    equal = {
+        t.verdict: wanted.verdict,
+        t.risk_level: wanted.risk_level,
+        t.requires_human_review: wanted.requires_human_review,
+    }
+    return [column == value for column, value in equal.items() if value is not None]
+
+
+def _of_closure(wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
+    if wanted.closed_by is None:
+        return []
+    return [_closed_by_policy(), *_of_policy(wanted.closed_by)]
+
+
+def _page(wanted: AlertFilter, limit: int, after: finding.Key | None) -> finding.Wanted:
+    """What `finding` looks for; a table that no filter speaks of is not joined."""
+    tables: sa.FromClause = alerts
+    verdict, closure = _of_verdict(wanted), _of_closure(wanted)
+    if verdict:
+        tables = tables.join(triage_results, triage_results.c.alert_id == alerts.c.alert_id)
+    if closure:
+        tables = tables.join(closures, closures.c.alert_id == alerts.c.alert_id)
     return finding.Wanted(
-        where=where,
-        of_verdict=any(value is not None for value in of_verdict.values()),
+        where=[*_of_alert(wanted), *verdict, *closure],
+        tables=tables,
         source=wanted.source,
         severity=wanted.severity,
         status=wanted.status,
@@ -205,10 +242,19 @@ def _page(wanted: AlertFilter, limit: int, after: finding.Key | None) -> finding
 def _summaries(connection: Connection, ids: Sequence[str]) -> list[AlertSummary]:
     found = {}
     if ids:
-        query = _columns().where(alerts.c.alert_id.in_(ids))
+        query = columns().where(alerts.c.alert_id.in_(ids))
         for row in connection.execute(query).mappings():
-            found[row["alert_id"]] = _summary(row)
+            found[row["alert_id"]] = summary(row)
     return [found[alert_id] for alert_id in ids]
+
+
+def _of_policy(closed_by: str) -> list[sa.ColumnElement[bool]]:
+    if closed_by == AUTOCLOSE:
+        return []
+    who, _, version = closed_by.partition(":")
+    if who != AUTOCLOSE or not re.fullmatch(r"[0-9]{1,9}", version, re.ASCII):
+        raise InputError(f"closed_by: {AUTOCLOSE}, or {AUTOCLOSE}:VERSION")
+    return [closures.c.policy_version == int(version)]
 
 
 def _encode(sort: str, key: finding.Key) -> str:
@@ -230,8 +276,11 @@ def _decode(cursor: str, sort: str) -> finding.Key:
     return key, alert_id
 
 
-def _summary(row: sa.RowMapping) -> AlertSummary:
+def summary(row: sa.RowMapping) -> AlertSummary:
+    """One line of a list, from a row of `columns()`."""
     values: dict[str, Any] = dict(zip(NAMES, row.values(), strict=True))
     if values["requires_human_review"] is not None:
         values["requires_human_review"] = bool(values["requires_human_review"])
+    if values["closed_by"] is not None:
+        values["closed_by"] = f"{AUTOCLOSE}:{values['closed_by']}"
     return msgspec.convert(values, AlertSummary)

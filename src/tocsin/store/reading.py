@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.model import Dossier
+from tocsin.ports import Accepted, NewAlert
 from tocsin.store import rows
 from tocsin.store.bulk import IN_LIMIT, among, mark_of
 from tocsin.store.fetch import fetch
-from tocsin.store.tables import alert_context, alert_keys, alerts, triage_results
+from tocsin.store.tables import alert_context, alert_keys, alerts, incident_alerts, triage_results
 
 
 def load(connection: Connection, ids: Sequence[str], filled: Sequence[str]) -> list[Dossier]:
@@ -57,7 +59,25 @@ def _load(connection: Connection, ids: Sequence[str], filled: set[str]) -> list[
     if "verdict" in filled:
         query = sa.select(triage_results).where(triage_results.c.alert_id.in_(ids))
         verdicts = {row["alert_id"]: row for row in connection.execute(query).mappings()}
-    return [_complete(d, contexts, known, verdicts) for d in dossiers]
+    found = [_complete(d, contexts, known, verdicts) for d in dossiers]
+    return _linked(connection, found) if "links" in filled else found
+
+
+def _linked(connection: Connection, dossiers: Sequence[Dossier]) -> list[Dossier]:
+    """The same, with the incident that each is in and the links that brought it there."""
+    i = incident_alerts.c
+    query = sa.select(i.alert_id, i.incident_id, i.reasons).where(
+        i.alert_id.in_([dossier.alert_id for dossier in dossiers]), i.removed_at.is_(None)
+    )
+    found = {row.alert_id: row for row in connection.execute(query)}
+    return [
+        msgspec.structs.replace(
+            dossier, incident_id=row.incident_id, links=rows.links_of(row.reasons)
+        )
+        if (row := found.get(dossier.alert_id))
+        else dossier
+        for dossier in dossiers
+    ]
 
 
 _CONTEXT_ORDER = {"network": 0, "asset": 1, "user": 2}
@@ -164,3 +184,12 @@ def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
         )
         found.update(bytes.fromhex(row[0]) for row in rows_)
     return found
+
+
+def answer(alert: NewAlert, stored: tuple[str, bytes] | None, fresh: bool) -> Accepted | None:
+    """What to say of an alert; None when its key belongs to other content."""
+    if fresh:
+        return Accepted(alert.alert_id)
+    if stored is None or stored[1] != alert.digest:
+        return None
+    return Accepted(stored[0], duplicate=True)

@@ -1,7 +1,7 @@
 """Dossiers as rows and back: the only place that knows which field stands in which column."""
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from tocsin.model import (
     Evidence,
     Fact,
     Gap,
+    Link,
     NetworkContext,
     Observable,
     RiskLevel,
@@ -27,6 +28,7 @@ from tocsin.model import (
     UserContext,
     Verdict,
 )
+from tocsin.ports import RULE_HOST
 from tocsin.store.copying import Row
 
 IOC_LIMIT = 1024
@@ -42,6 +44,7 @@ _contexts: msgspec.json.Decoder[NetworkContext | AssetContext | UserContext] = m
 )
 _sightings = msgspec.json.Decoder(Sighting)
 _evidence = msgspec.json.Decoder(tuple[Evidence, ...])
+_links = msgspec.json.Decoder(tuple[Link, ...])
 _actions = msgspec.json.Decoder(tuple[Action, ...])
 
 Stamp = Callable[[datetime], Any]
@@ -122,18 +125,34 @@ class Made(NamedTuple):
 
 
 def made(
-    dossiers: Sequence[Dossier], filled: Container[str], status: AlertStatus, stamp: Stamp
+    dossiers: Sequence[Dossier],
+    filled: Container[str],
+    status: AlertStatus,
+    but: Mapping[str, AlertStatus],
+    stamp: Stamp,
+    now: Any,
 ) -> Made:
     """The rows of these dossiers for the fields that were filled.
+
+    Args:
+        dossiers: of one batch.
+        filled: the fields of a dossier that are written.
+        status: what the alerts become, `but` for these.
+        but: the status of those alerts that become something else, by id.
+        stamp: makes of a moment what the driver takes.
+        now: the stamped moment of the verdicts.
 
     Raises:
         DataQualityError: a text in one of them cannot be stored.
     """
-    now = stamp(datetime.now(UTC))
     alert, verdict, context = "alert" in filled, "verdict" in filled, "context" in filled
     return Made(
-        alerts=[alert_row(d, status, stamp) for d in dossiers] if alert else [],
-        queue=[queue_row(d, status) for d in dossiers] if verdict and not alert else [],
+        alerts=[alert_row(d, but.get(d.alert_id, status), stamp) for d in dossiers]
+        if alert
+        else [],
+        queue=[queue_row(d, but.get(d.alert_id, status)) for d in dossiers]
+        if verdict and not alert
+        else [],
         contexts=context_rows(dossiers) if context else [],
         verdicts=[triage_row(d, now) for d in dossiers] if verdict else [],
         intel=intel_rows(dossiers, stamp) if "intel" in filled else [],
@@ -198,6 +217,8 @@ def prevalence_rows(dossiers: Iterable[Dossier]) -> list[tuple[str, str, str, in
         day = dossier.received_at.date().isoformat()
         for fact in dossier.context:
             for seen in fact.data.prevalence:
+                if seen.subject == RULE_HOST:  # of which only decisions are counted
+                    continue
                 key = (seen.subject, seen.value[:PREVALENCE_LIMIT], day)
                 counts[key] = counts.get(key, 0) + 1
     return sorted((*key, count) for key, count in counts.items())
@@ -262,6 +283,11 @@ def triage_row(dossier: Dossier, now: Any) -> Row:
 def gaps_of(value: str | None) -> tuple[Gap, ...]:
     """The gaps of a stored row."""
     return _gaps.decode(value) if value else ()
+
+
+def links_of(value: str) -> tuple[Link, ...]:
+    """The links of a stored row of `incident_alerts`."""
+    return _links.decode(value)
 
 
 def alert_of(value: str | None) -> Alert | None:

@@ -1,7 +1,15 @@
-"""The pipeline's hot statements, compiled once; only `dossiers.py` runs them."""
+"""The pipeline's statements; the hot ones are compiled once. Only `dossiers.py` runs them."""
 
-from tocsin.store import rows
-from tocsin.store.bulk import BulkInsert, BulkUpdate
+from collections.abc import Collection, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tocsin.model import AlertStatus
+from tocsin.ports import NewAlert
+from tocsin.store import reading, rows
+from tocsin.store.bulk import BulkInsert, BulkUpdate, among, mark_of
+from tocsin.store.clock import LONGEST_WAIT, ahead
 from tocsin.store.tables import (
     alert_context,
     alert_keys,
@@ -26,7 +34,16 @@ insert_work = BulkInsert(
     alert_work, ("alert_id", "step", "since", "rung_at"), key=("alert_id",), fresh=True
 )
 update_alerts = BulkUpdate(alerts, "alert_id", rows.ALERT_COLUMNS)
-update_queue = BulkUpdate(alerts, "alert_id", ("status", "risk_score"))
+update_queue = BulkUpdate(
+    alerts,
+    "alert_id",
+    ("status", "risk_score"),
+    # an alert that was closed before stays closed
+    expressions={
+        "status": "CASE WHEN alerts.status = 'received' OR {new} = 'closed' "
+        "THEN {new} ELSE alerts.status END"
+    },
+)
 insert_context = BulkInsert(
     alert_context,
     ("alert_id", "context_type", "context_data", "source", "confidence_score"),
@@ -81,6 +98,9 @@ insert_triage = BulkInsert(
     update={name: f"excluded.{name}" for name in _TRIAGE_COLUMNS[1:]},
     fresh=True,
 )
+update_review = BulkUpdate(
+    triage_results, "alert_id", ("human_reviewer", "human_review_notes", "reviewed_at")
+)
 add_count = BulkInsert(
     pipeline_counts,
     ("writer", "name", "count"),
@@ -92,3 +112,134 @@ update_work = BulkUpdate(
     "alert_id",
     ("step", "since", "rung_at", "attempts", "lease_until", "lease_owner", "gaps"),
 )
+
+
+def give_back_taken(connection: Connection, fresh: Sequence[NewAlert]) -> set[bytes]:
+    """Keys of alerts whose chosen id is one that Tocsin gave to another alert; deletes them."""
+    chosen = {a.alert_id: a.key for a in fresh if a.alert_id != a.fallback_id}
+    taken = {chosen[found] for found in reading.existing(connection, list(chosen))}
+    if taken:
+        connection.execute(sa.delete(alert_keys).where(alert_keys.c.key.in_(taken)))
+    return taken
+
+
+def delete_work(connection: Connection, ids: Sequence[str]) -> None:
+    """Nothing waits for these alerts any more."""
+    if ids:
+        some, listed = among(connection, "alert_id", ids)
+        connection.exec_driver_sql(f"DELETE FROM alert_work WHERE {some}", listed)
+
+
+def renew(connection: Connection, step: str, owner: str, ids: Sequence[str], until: float) -> None:
+    """Move the end of the leases that this owner holds on these alerts."""
+    mark, (some, listed) = mark_of(connection), among(connection, "alert_id", ids)
+    connection.exec_driver_sql(
+        f"UPDATE alert_work SET lease_until = {mark} "
+        f"WHERE {some} AND step = {mark} AND lease_owner = {mark}",
+        (until, *listed, step, owner),
+    )
+
+
+def set_status(connection: Connection, ids: Sequence[str], status: AlertStatus) -> None:
+    """Change where these alerts are in their life."""
+    if ids:
+        change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
+        connection.execute(change.values(status=status.value))
+
+
+def reopen(connection: Connection, alert_id: str) -> bool:
+    """Give a closed alert back; False when it is not closed."""
+    change = sa.update(alerts).where(
+        alerts.c.alert_id == alert_id, alerts.c.status == AlertStatus.CLOSED.value
+    )
+    return connection.execute(change.values(status=AlertStatus.TRIAGED.value)).rowcount == 1
+
+
+def due(step: str, rung_before: float, limit: int, now: float) -> sa.Executable:
+    """Marks as rung the alerts that wait for `step` and that nobody works on; gives their ids."""
+    w = alert_work.c
+    idle = sa.and_(
+        w.step == step,
+        w.parked_at.is_(None),
+        sa.not_(w.lease_until.between(*ahead(now))),
+        sa.not_(w.not_before.between(*ahead(now))),
+        sa.or_(
+            sa.not_(w.rung_at.between(rung_before, now + LONGEST_WAIT)),
+            sa.and_(w.rung_at < w.not_before, w.not_before <= now),
+        ),
+    )
+    some = sa.select(w.alert_id).where(idle).order_by(w.since)
+    some = some.limit(limit).with_for_update(skip_locked=True)
+    change = sa.update(alert_work).where(w.alert_id.in_(some.scalar_subquery()))
+    return change.values(rung_at=now).returning(w.alert_id)
+
+
+def count_attempt(
+    connection: Connection,
+    held: tuple[str, str, str],
+    error: str,
+    *,
+    now: float,
+    max_attempts: int,
+    pause: float,
+) -> bool:
+    """Count a failed attempt; try again after a growing pause, or park.
+
+    Args:
+        connection: in whose transaction.
+        held: the alert, the step it waits for, and the owner who must hold the lease.
+        error: what went wrong.
+        now: the time that counts for pauses.
+        max_attempts: attempts after which it is parked.
+        pause: seconds before the second attempt; doubles with each.
+
+    Returns:
+        Whether it was parked.
+    """
+    alert_id, step, owner = held
+    row = sa.and_(
+        alert_work.c.alert_id == alert_id,
+        alert_work.c.step == step,
+        alert_work.c.lease_owner == owner,
+    )
+    tried = connection.execute(sa.select(alert_work.c.attempts).where(row)).scalar()
+    if tried is None:
+        return False
+    attempts = tried + 1
+    last: bool = attempts >= max_attempts
+    change = sa.update(alert_work).where(row)
+    connection.execute(
+        change.values(
+            attempts=attempts,
+            lease_owner=None,
+            lease_until=0.0,
+            not_before=now + min(pause * 2 ** (attempts - 1), LONGEST_WAIT),
+            parked_at=now if last else None,
+            error=error,
+        )
+    )
+    return last
+
+
+def unpark(connection: Connection, alert_id: str, now: float) -> str | None:
+    """Give parked work its attempts back; gives the step it waits for, None if nothing is."""
+    parked = sa.and_(alert_work.c.alert_id == alert_id, alert_work.c.parked_at.is_not(None))
+    change = sa.update(alert_work).where(parked).returning(alert_work.c.step)
+    fresh = {"parked_at": None, "attempts": 0, "not_before": 0.0, "rung_at": 0.0}
+    step: str | None = connection.execute(change.values(since=now, **fresh)).scalar()
+    return step
+
+
+def forget(
+    connection: Connection, ids: Sequence[str], follow_ups: Collection[str]
+) -> tuple[list[str], int]:
+    """Delete those of these alerts that are done; gives their ids and how many were there."""
+    busy = sa.select(alert_work.c.alert_id).where(
+        alert_work.c.alert_id.in_(ids), alert_work.c.step.not_in(follow_ups)
+    )
+    held = set(connection.execute(busy).scalars())
+    free = [alert_id for alert_id in ids if alert_id not in held]
+    for table in (alert_context, triage_results, alert_work):
+        connection.execute(sa.delete(table).where(table.c.alert_id.in_(free)))
+    gone = connection.execute(sa.delete(alerts).where(alerts.c.alert_id.in_(free)))
+    return free, gone.rowcount

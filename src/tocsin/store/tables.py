@@ -253,6 +253,32 @@ indicator_state = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False),
 )
 
+detections = sa.Table(
+    "detections",
+    metadata,
+    sa.Column("catalogue", sa.String(64), primary_key=True),
+    sa.Column("detection_id", sa.String(128), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("level", sa.String(16)),
+    sa.Column("risk_score", sa.Float),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("status", sa.String(16)),
+    sa.Column("techniques", json_text(), nullable=False),
+    sa.Column("false_positives", json_text(), nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    one_of("level", model.Severity),
+    one_of("kind", model.DetectionKind),
+    one_of("status", model.DetectionStatus),
+    between("risk_score", 0, 100),
+)
+
+detection_state = sa.Table(
+    "detection_state",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)
+
 # --- what people decide, and what follows ----------------------------------------
 
 dispositions = sa.Table(
@@ -265,7 +291,13 @@ dispositions = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("decided_at", Instant, nullable=False),
     sa.Column("undone_at", Instant),
+    sa.Column("undone_by", sa.Text),
+    sa.Column("stored_at", Instant),  # later than decided_at for what was imported
+    sa.Column("bulk_id", sa.String(36), index=True),
+    sa.Column("status_before", sa.String(16)),  # of the alert, before anybody decided
+    sa.Column("subjects", json_text()),  # what decision_counts counted it for
     one_of("disposition", model.Disposition),
+    one_of("status_before", model.AlertStatus),
 )
 
 incidents = sa.Table(
@@ -280,8 +312,14 @@ incidents = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("closed_at", Instant),
+    sa.Column("alerts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("first_at", Instant),
+    sa.Column("last_at", Instant),
+    sa.Column("merged_into", sa.String(36)),
+    sa.Column("held", sa.Boolean, nullable=False, server_default=sa.false()),
     one_of("status", model.IncidentStatus),
     one_of("severity", model.Severity),
+    sa.Index(None, "updated_at", "incident_id"),
 )
 
 remediation_actions = sa.Table(
@@ -298,7 +336,186 @@ remediation_actions = sa.Table(
     sa.Column("proposed_at", Instant, nullable=False),
     sa.Column("decided_at", Instant),
     sa.Column("decided_by", sa.Text),
+    sa.Column("natural_key", sa.String(64), index=True, unique=True),
+    sa.Column("title", sa.Text),
+    sa.Column("phase", sa.String(32)),
+    sa.Column("priority", sa.Integer),
+    sa.Column("evidence", json_text()),
+    sa.Column("undo", sa.Text),
+    sa.Column("effort", sa.Text),
+    sa.Column("blast_radius", sa.Text),
+    sa.Column("digest", sa.String(64)),
+    sa.Column("decision_reason", sa.Text),
+    sa.Column("expires_at", Instant),
     one_of("status", model.RemediationStatus),
+    sa.Index(None, "proposed_at", "action_id"),
+)
+
+alert_entities = sa.Table(
+    "alert_entities",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("value", sa.String(256), primary_key=True),
+    sa.Column("at", Instant, primary_key=True),
+    sa.Column("alert_id", sa.String(128), primary_key=True, index=True),
+    sa.Column("stage", sa.SmallInteger, nullable=False),
+    sa.Column("seen", sa.Integer, nullable=False),
+    sa.Column("beside", sa.String(64), nullable=False),
+    one_of("kind", model.EntityKind),
+    sqlite_with_rowid=False,
+)
+
+incident_alerts = sa.Table(
+    "incident_alerts",
+    metadata,
+    sa.Column("incident_id", sa.String(36), primary_key=True),
+    sa.Column("alert_id", sa.String(128), primary_key=True),
+    sa.Column("score", sa.Float),
+    sa.Column("reasons", json_text(), nullable=False),
+    sa.Column("added_by", sa.Text, nullable=False),
+    sa.Column("added_at", Instant, nullable=False),
+    sa.Column("removed_by", sa.Text),
+    sa.Column("removed_at", Instant),
+    between("score", 0, 1),
+    sa.Index(  # an alert is in one incident at a time
+        None,
+        "alert_id",
+        unique=True,
+        sqlite_where=sa.text("removed_at IS NULL"),
+        postgresql_where=sa.text("removed_at IS NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+incident_changes = sa.Table(
+    "incident_changes",
+    metadata,
+    sa.Column("change_id", sa.String(36), primary_key=True),
+    sa.Column("incident_id", sa.String(36), nullable=False, index=True),
+    sa.Column("other_id", sa.String(36), index=True),
+    sa.Column("changed_at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", json_text(), nullable=False),
+    sa.Column("undone_at", Instant),
+    one_of("action", model.IncidentAction),
+)
+
+# --- what is learned from decisions ----------------------------------------
+
+bulk_decisions = sa.Table(
+    "bulk_decisions",
+    metadata,
+    sa.Column("bulk_id", sa.String(36), primary_key=True),
+    sa.Column("disposition", sa.String(20), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("filter", json_text(), nullable=False),
+    sa.Column("token", sa.String(64), nullable=False),
+    sa.Column("matched", sa.Integer, nullable=False),
+    sa.Column("decided_at", Instant, nullable=False),
+    sa.Column("undone_at", Instant),
+    sa.Column("undone_by", sa.Text),
+    one_of("disposition", model.Disposition),
+    sa.Index(None, "decided_at"),
+)
+
+decision_counts = sa.Table(
+    "decision_counts",
+    metadata,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("value", sa.String(600), primary_key=True),
+    sa.Column("attacks", sa.Integer, nullable=False),
+    sa.Column("harmless", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("version", sa.String(128), primary_key=True),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("artifact", json_text(), nullable=False),
+    sa.Column("card", json_text(), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    one_of("status", model.ModelStatus),
+)
+
+model_state = sa.Table(
+    "model_state",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(64)),
+    sa.Column("until", sa.Float, nullable=False),
+    sa.Column("done_at", sa.Float, nullable=False),
+)
+
+# --- what closes without a person ----------------------------------------
+
+closing_policies = sa.Table(
+    "closing_policies",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("mode", sa.String(8), nullable=False),
+    sa.Column("rules", json_text(), nullable=False),
+    sa.Column("seed", sa.String(64), nullable=False),
+    sa.Column("bounds", json_text(), nullable=False),
+    sa.Column("model_version", sa.Text, nullable=False),
+    sa.Column("reference", json_text(), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("tripped", sa.Boolean, nullable=False),
+    sa.Column("changed_at", Instant, nullable=False),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("enabled_at", Instant),
+    one_of("mode", model.ClosingMode),
+)
+
+closing_state = sa.Table(
+    "closing_state",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+
+closures = sa.Table(
+    "closures",
+    metadata,
+    sa.Column("alert_id", sa.String(128), primary_key=True),
+    sa.Column("policy_version", sa.Integer, nullable=False),
+    sa.Column("class", sa.String(128), nullable=False),
+    sa.Column("probability", sa.Float, nullable=False),
+    sa.Column("threshold", sa.Float),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("closable", sa.Boolean, nullable=False),
+    sa.Column("model_version", sa.Text, nullable=False),
+    sa.Column("likeness", sa.String(16), nullable=False),
+    sa.Column("reopened_at", Instant),
+    sa.Column("reopened_by", sa.Text),
+    one_of("action", model.ClosingAction),
+    between("probability", 0, 1),
+    sa.Index(None, "policy_version", "action", "at", "alert_id"),
+)
+
+closing_scores = sa.Table(
+    "closing_scores",
+    metadata,
+    sa.Column("policy_version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("class", sa.String(128), primary_key=True),
+    sa.Column("hour", sa.String(13), primary_key=True),
+    sa.Column("bin", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # --- access and audit ----------------------------------------
@@ -338,4 +555,74 @@ audit_heads = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False),
     sa.Column("pruned", sa.BigInteger, nullable=False),
     sa.Column("seal", sa.String(64), nullable=False),
+)
+
+# --- language models: what they cost, what they may, what they said -------------------------
+
+model_usage = sa.Table(
+    "model_usage",
+    metadata,
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("provider", sa.String(64), primary_key=True),
+    sa.Column("purpose", sa.String(64), primary_key=True),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+    sa.Column("failed", sa.BigInteger, nullable=False),
+    sa.Column("cached", sa.BigInteger, nullable=False),
+    sa.Column("estimated", sa.BigInteger, nullable=False),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost_usd", sa.Float, nullable=False),
+)
+
+model_budgets = sa.Table(
+    "model_budgets",
+    metadata,
+    sa.Column("scope", sa.String(160), primary_key=True),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost_usd", sa.Float, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+)
+
+model_replies = sa.Table(
+    "model_replies",
+    metadata,
+    sa.Column("request_hash", sa.LargeBinary(32), primary_key=True),
+    sa.Column("reply", sa.Text, nullable=False),
+    sa.Column("kept_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+)
+
+# --- second opinions ----------------------------------------------------------------------------
+
+opinions = sa.Table(
+    "opinions",
+    metadata,
+    sa.Column("alert_id", sa.String(128), primary_key=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("value", sa.Float, nullable=False),
+    sa.Column("requested_at", Instant, nullable=False),
+    sa.Column("finished_at", Instant),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("lease_owner", sa.String(64)),
+    sa.Column("lease_until", sa.Float, nullable=False, server_default="0"),
+    sa.Column("not_before", sa.Float, nullable=False, server_default="0"),
+    sa.Column("model", sa.Text),
+    sa.Column("assessment", sa.String(20)),
+    sa.Column("risk_before", sa.Float),
+    sa.Column("risk_after", sa.Float),
+    sa.Column("review_before", sa.Boolean),
+    sa.Column("review_after", sa.Boolean),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("cost_usd", sa.Float, nullable=False, server_default="0"),
+    sa.Column("reply", json_text()),
+    sa.Column("ledger", json_text()),
+    sa.Column("pseudonyms", json_text()),
+    sa.Column("error", sa.Text),
+    one_of("status", model.OpinionStatus),
+    one_of("assessment", model.Disposition),
+    between("value", 0, 1),
+    sa.CheckConstraint("risk_after >= risk_before", name="risk_never_falls"),
+    sa.Index(None, "status", "requested_at"),
 )

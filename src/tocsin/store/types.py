@@ -1,5 +1,6 @@
 """Column types and checks that mean the same on SQLite and PostgreSQL."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -42,8 +43,12 @@ def instant_text(value: datetime) -> str:
     return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def instant(value: datetime) -> datetime:
-    """The same moment: PostgreSQL's driver takes it as it is."""
+def stamp_of(dialect: str) -> Callable[[datetime], Any]:
+    """What a driver's own statement takes for an instant, by the name of the dialect."""
+    return instant_text if dialect == "sqlite" else _as_is
+
+
+def _as_is(value: datetime) -> datetime:
     return value
 
 

@@ -9,22 +9,25 @@ from functools import cache
 
 import msgspec
 
-from tocsin.model import Dossier, Gap, Verdict, risk_level
+from tocsin.model import Dossier, Gap, Learned, Verdict, risk_level
 from tocsin.ports import Resources, Work
 from tocsin.triage import weights as weights_file
 from tocsin.triage.analysis import analysis
 from tocsin.triage.case import Case
+from tocsin.triage.champion import Champion
 from tocsin.triage.coverage import Coverage, further_gaps
 from tocsin.triage.decision import disposition, probability, review_reasons
+from tocsin.triage.detections import NOTHING_KNOWN, DetectionIndex, FreshDetections
 from tocsin.triage.evidence import resolve
 from tocsin.triage.families import Families
 from tocsin.triage.impact import Impact
+from tocsin.triage.learned import added, decided
 from tocsin.triage.playbooks import Playbooks
 from tocsin.triage.registry import EXTRACTORS
 from tocsin.triage.unchecked import unchecked
 from tocsin.triage.weights import Weights
 
-__all__ = ["Model", "build", "resolve", "shipped_model", "triage"]
+__all__ = ["Model", "build", "model_with", "resolve", "shipped_model", "triage"]
 
 
 class Model:
@@ -34,22 +37,37 @@ class Model:
         SettingsError: one of the three files says something that cannot work.
     """
 
-    def __init__(self, weights: Weights, version: str) -> None:
+    def __init__(self, weights: Weights, version: str, learned: Learned | None = None) -> None:
         self.weights = weights
-        self.version = version
+        self.version = version if learned is None else version + "+" + learned.version
+        self.learned = learned
         self.families = Families(weights)
         self.playbooks = Playbooks(weights)
         self.coverage = Coverage(weights)
         self.impact = Impact(weights)
 
-    def assess(self, dossier: Dossier) -> tuple[Verdict, tuple[Gap, ...]]:
+    def case(self, dossier: Dossier, detections: DetectionIndex = NOTHING_KNOWN) -> Case:
+        """The dossier laid open.
+
+        Raises:
+            InputError: the dossier holds no normalised alert.
+        """
+        return Case(dossier, self.weights, self.families, detections)
+
+    def assess(
+        self, dossier: Dossier, detections: DetectionIndex = NOTHING_KNOWN
+    ) -> tuple[Verdict, tuple[Gap, ...]]:
         """The verdict on a dossier, and gaps of triage's own that it does not have yet.
 
         Raises:
             InputError: the dossier holds no normalised alert.
         """
-        case = Case(dossier, self.weights, self.families)
+        case = self.case(dossier, detections)
         evidence = [item for extract in EXTRACTORS for item in extract(case)]
+        decisions = decided(case, self.learned, evidence)
+        if self.learned is not None:
+            evidence += added(case, self.learned, evidence)
+        evidence += decisions
         chance = probability(evidence)
         loss, about_loss = self.impact.of(case, evidence)
         loss = round(loss, 4)
@@ -58,7 +76,7 @@ class Model:
         sure = self.coverage.confidence(case)
         verdict = disposition(case, evidence, chance, sure)
         reasons = review_reasons(case, verdict, evidence, risk, sure)
-        actions = self.playbooks.actions(case, verdict)
+        actions = self.playbooks.actions(case, verdict, evidence)
         found = further_gaps(case)
         gaps = tuple([gap for gap in found if gap not in dossier.gaps]) if found else ()
         numbers = (chance, loss, risk, level, sure)
@@ -91,6 +109,12 @@ def shipped_model() -> Model:
     return Model(*weights_file.load())
 
 
+def model_with(learned: Learned) -> Model:
+    """The shipped model with what was learned from decisions."""
+    shipped = shipped_model()
+    return Model(shipped.weights, shipped.version, learned)
+
+
 def triage(dossier: Dossier) -> Verdict:
     """The verdict on one dossier by the shipped model; a pure function of the dossier.
 
@@ -106,15 +130,18 @@ def build(resources: Resources) -> Work:
     Raises:
         SettingsError: the shipped weights cannot be used.
     """
-    del resources  # everything that triage needs is on the dossier
-    model = shipped_model()
+    source, interval = resources.detections, resources.settings.indicator_refresh
+    catalogues = FreshDetections(source, interval) if source else None
+    champion = Champion(shipped_model(), model_with, resources.models, interval)
 
     async def work(batch: Sequence[Dossier]) -> list[Dossier]:
-        return [_judged(dossier, model) for dossier in batch]
+        known = await catalogues.current() if catalogues else NOTHING_KNOWN
+        model = await champion.current()
+        return [_judged(dossier, model, known) for dossier in batch]
 
     return work
 
 
-def _judged(dossier: Dossier, model: Model) -> Dossier:
-    verdict, gaps = model.assess(dossier)
+def _judged(dossier: Dossier, model: Model, known: DetectionIndex) -> Dossier:
+    verdict, gaps = model.assess(dossier, known)
     return msgspec.structs.replace(dossier, verdict=verdict, gaps=dossier.gaps + gaps)

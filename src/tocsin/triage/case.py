@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tocsin.errors import InputError
 from tocsin.knowledge import attack
@@ -22,8 +22,12 @@ from tocsin.model import (
 )
 from tocsin.triage.evidence import entry
 from tocsin.triage.families import LONGEST, VENDOR_TEXT, Families, Family, RuleText
+from tocsin.triage.payload import Leaf, Payload
 from tocsin.triage.unchecked import unchecked
 from tocsin.triage.weights import Weights
+
+if TYPE_CHECKING:
+    from tocsin.triage.detections import DetectionIndex
 
 BLOCKED = frozenset(
     [
@@ -64,6 +68,9 @@ FAMILY_FIELDS: Mapping[str, Callable[[Alert], str | None]] = {
     "/event/category": lambda alert: alert.event.category,
     "/title": lambda alert: alert.title,
 }
+NO_PAYLOAD = Payload("")
+# Their definitions find all there is; of the others the payload is read as well.
+READ_FULLY = frozenset({"suricata", "wazuh", "windows", "cef"})
 TECHNIQUES = 16  # most of an alert's techniques that are looked at
 
 
@@ -71,6 +78,7 @@ class Case:
     """One alert's facts under short names; read by the extractors, never changed by them.
 
     Attributes:
+        detections: what published catalogues say of detections.
         declared: a known source's definition found the fields, so they are what they are called.
         family: what the rule looks for.
         network, asset, user: what context knows; None when it knows nothing.
@@ -91,6 +99,7 @@ class Case:
         "blocked",
         "context_pointer",
         "declared",
+        "detections",
         "direction",
         "dossier",
         "family",
@@ -98,6 +107,7 @@ class Case:
         "names_account",
         "network",
         "outcome",
+        "payload_read",
         "source",
         "tactics",
         "techniques",
@@ -107,11 +117,18 @@ class Case:
         "weights",
     )
 
-    def __init__(self, dossier: Dossier, weights: Weights, families: Families) -> None:
+    def __init__(
+        self,
+        dossier: Dossier,
+        weights: Weights,
+        families: Families,
+        detections: "DetectionIndex | None" = None,
+    ) -> None:
         alert = dossier.alert
         if alert is None:
             raise InputError("an alert was to be triaged that has not been normalised")
         self.dossier = dossier
+        self.detections = detections
         self.weights = weights
         self.alert: Alert = alert
         self.alert_pointer = "alerts/" + dossier.alert_id + "#"
@@ -161,6 +178,16 @@ class Case:
         self.techniques = threat.techniques[:TECHNIQUES]
         named = threat.tactics[:TECHNIQUES]
         self.tactics = _tactics(named, self.techniques) if named or self.techniques else ()
+        self.payload_read: Payload | None = (
+            NO_PAYLOAD if declared and self.source in READ_FULLY else None
+        )
+
+    @property
+    def payload(self) -> Payload:
+        """The alert as sent, decoded once; empty where the source's definition says it all."""
+        if self.payload_read is None:
+            self.payload_read = Payload(self.dossier.payload)
+        return self.payload_read
 
     @property
     def family_value(self) -> str:
@@ -221,6 +248,27 @@ class Case:
             tainted=tainted,
             technique=technique,
             digest=digest,
+        )
+
+    def on_payload(
+        self,
+        name: str,
+        statement: str,
+        leaf: Leaf,
+        weight: float,
+        *,
+        tainted: bool,
+        technique: str | None = None,
+    ) -> Evidence:
+        """Evidence about a value of the payload as sent."""
+        return entry(
+            name,
+            statement,
+            self.alert_pointer[:-1] + "/raw_data#" + leaf.pointer,
+            leaf.value,
+            weight,
+            tainted=tainted,
+            technique=technique,
         )
 
     def on_context(

@@ -13,9 +13,10 @@ _SERIOUS = frozenset({ThreatLevel.HIGH, ThreatLevel.CRITICAL})
 def probability(evidence: Sequence[Evidence]) -> float:
     """The logistic function of the sum of all weights, kept away from certainty.
 
-    The sum is exact, so the order of the evidence does not matter.
+    The sum is exact to nine places (weights have three), so neither the order of the evidence nor
+    how a sum is split among its pieces matters.
     """
-    total = math.fsum([item.weight for item in evidence])
+    total = round(math.fsum([item.weight for item in evidence]), 9)
     if total < -20:
         return LEAST
     return min(max(1 / (1 + math.exp(-total)), LEAST), MOST)

@@ -20,7 +20,7 @@ def authorised(case: Case) -> Sequence[Evidence]:
     be forged; anything else explains nothing.
     """
     asset, family = case.asset, case.family.vouched
-    if asset is None or family is None or not case.asset_is_source or not _unforged(case):
+    if asset is None or family is None or not case.asset_is_source or not unforged(case):
         return ()
     for index, tag in enumerate(asset.tags):
         entry = case.weights.authorised.get(tag.strip().lower())
@@ -138,7 +138,8 @@ def user(case: Case) -> Sequence[Evidence]:
     return ()
 
 
-def _unforged(case: Case) -> bool:
+def unforged(case: Case) -> bool:
+    """Whether nobody can have forged the source's address: it is inside, or spoke TCP."""
     inside = case.network is not None and case.ours_acted
     return inside or (case.alert.network.transport or "").lower() == "tcp"
 

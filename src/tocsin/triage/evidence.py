@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tocsin.model import Dossier, Evidence, EvidenceDirection
+from tocsin.triage.payload import decoded
 
 QUOTED = 120  # most characters of an alert's text that a statement repeats
 FEW = 8  # most texts of a list whose hash is kept
@@ -108,9 +109,11 @@ def _counted(weight: float) -> tuple[float, EvidenceDirection]:
 def resolve(pointer: str, dossier: Dossier) -> Any:
     """The value that a pointer of evidence stands for, as it is in the stored JSON.
 
-    `alerts/ID#/rule/id` points into the normalised alert, `alert_context/ID/network#/direction`
-    into the context row of that type, `threat_intel/ip/ADDRESS#/threat_level` into the row of that
-    indicator; what follows `#` is a JSON pointer (RFC 6901), and empty for the whole document.
+    `alerts/ID#/rule/id` points into the normalised alert, `alerts/ID/raw_data#/event/name` into the
+    alert as sent (and on into JSON that stands there as a text),
+    `alert_context/ID/network#/direction` into the context row of that type,
+    `threat_intel/ip/ADDRESS#/threat_level` into the row of that indicator; what follows `#` is a
+    JSON pointer (RFC 6901), and empty for the whole document.
 
     Raises:
         KeyError: the dossier holds no such document, or the document no such value.
@@ -119,6 +122,8 @@ def resolve(pointer: str, dossier: Dossier) -> Any:
     found = msgspec.to_builtins(_document(document, dossier))
     for part in path.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, str):
+            found = decoded(found)
         if isinstance(found, list | tuple):
             if not _LIST_INDEX.fullmatch(key) or int(key) >= len(found):
                 raise KeyError(pointer)
@@ -134,6 +139,8 @@ def _document(name: str, dossier: Dossier) -> Any:
     table, _, key = name.partition("/")
     if table == "alerts" and key == dossier.alert_id and dossier.alert is not None:
         return dossier.alert
+    if table == "alerts" and key == dossier.alert_id + "/raw_data":
+        return decoded(dossier.payload)
     if table == "alert_context":
         for fact in dossier.context:
             if key == dossier.alert_id + "/" + fact.context_type:

@@ -19,7 +19,11 @@ from tocsin.triage.weights import Weights
 
 
 class Claims(msgspec.Struct, frozen=True, gc=False):
-    """What this evidence is made from; `path` and `named_by` are what names the source."""
+    """What this evidence is made from; `path` and `named_by` are what names the source.
+
+    `brings_event`: what happened can be read beside what an undeclared rule says of itself, so that
+    the event decides, and the rule's words count in part.
+    """
 
     source: str
     declared: bool
@@ -30,6 +34,7 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     severity: Severity | None
     tactics: tuple[str, ...]
     threat: Threat
+    brings_event: bool = False
 
 
 def claimed(case: Case) -> Sequence[Evidence]:
@@ -46,6 +51,7 @@ def claimed(case: Case) -> Sequence[Evidence]:
         alert.event.severity,
         case.tactics,
         alert.threat,
+        not case.declared and case.payload.brings_event,
     )
     kept = len(claims.named_by) <= LONGEST and len(claims.family_value) <= LONGEST
     evidence = _made_once(case.weights, claims) if kept else _made(case.weights, claims)
@@ -55,12 +61,13 @@ def claimed(case: Case) -> Sequence[Evidence]:
 
 def _made(weights: Weights, claims: Claims) -> list[Evidence]:
     """The evidence, with pointers that begin inside the alert."""
+    share = weights.claim["beside_event"].weight if claims.brings_event else 1.0
     return [
         _source(weights, claims),
-        *_rule_family(claims),
-        *_severity(weights, claims),
-        *_tactic(weights, claims),
-        *_technique(weights, claims),
+        *_rule_family(claims, share),
+        *_severity(weights, claims, share),
+        *_tactic(weights, claims, share),
+        *_technique(weights, claims, share),
     ]
 
 
@@ -70,16 +77,20 @@ _made_once = lru_cache(maxsize=4096)(_made)
 def _source(weights: Weights, claims: Claims) -> Evidence:
     name = claims.source if claims.source in weights.source else "other"
     weight = weights.source[name].weight
-    return entry("prior.source", _base_rate(name, weight), claims.path, claims.named_by, weight)
+    statement = _base_rate(name, weight)
+    if claims.brings_event:
+        weight += weights.claim["nothing_shown"].weight
+        statement = _base_rate(name, weight, " whose event shows nothing of what the rule says")
+    return entry("prior.source", statement, claims.path, claims.named_by, weight)
 
 
-def _base_rate(name: str, weight: float) -> str:
+def _base_rate(name: str, weight: float, which: str = "") -> str:
     share = 100 / (1 + exp(-weight))
     who = "an unknown source" if name == "other" else name
-    return "Of 100 alerts of " + who + ", about " + str(round(share)) + " are attacks."
+    return "Of 100 alerts of " + who + which + ", about " + str(round(share)) + " are attacks."
 
 
-def _rule_family(claims: Claims) -> Sequence[Evidence]:
+def _rule_family(claims: Claims, share: float) -> Sequence[Evidence]:
     """What kind of activity the rule looks for."""
     family = claims.family
     if family.name is None:
@@ -98,13 +109,13 @@ def _rule_family(claims: Claims) -> Sequence[Evidence]:
             statement,
             family.pointer,
             claims.family_value,
-            family.weight,
+            family.weight * share,
             tainted=family.tainted,
         ),
     )
 
 
-def _severity(weights: Weights, claims: Claims) -> Sequence[Evidence]:
+def _severity(weights: Weights, claims: Claims, share: float) -> Sequence[Evidence]:
     """What the source claims; a claim whose field was guessed does not lower."""
     if claims.severity is None:
         return ()
@@ -114,13 +125,13 @@ def _severity(weights: Weights, claims: Claims) -> Sequence[Evidence]:
             "The source claims " + claims.severity + " severity.",
             "/event/severity",
             claims.severity,
-            weights.severity[claims.severity].weight,
+            weights.severity[claims.severity].weight * share,
             tainted=not claims.declared,
         ),
     )
 
 
-def _tactic(weights: Weights, claims: Claims) -> Sequence[Evidence]:
+def _tactic(weights: Weights, claims: Claims, share: float) -> Sequence[Evidence]:
     """The ATT&CK tactic that weighs most."""
     tactics, threat = weights.tactic, claims.threat
     named = [tactic for tactic in claims.tactics if tactic in tactics]
@@ -134,13 +145,13 @@ def _tactic(weights: Weights, claims: Claims) -> Sequence[Evidence]:
             "The rule stands for the tactic " + (tactic.name if tactic else best) + ".",
             "/threat/tactics" if threat.tactics else "/threat/techniques",
             threat.tactics or threat.techniques,
-            tactics[best].weight,
+            tactics[best].weight * share,
             tainted=not claims.declared,
         ),
     )
 
 
-def _technique(weights: Weights, claims: Claims) -> Sequence[Evidence]:
+def _technique(weights: Weights, claims: Claims, share: float) -> Sequence[Evidence]:
     """The technique that says most more than its tactic."""
     best, index, weight = "", 0, 0.0
     for position, identifier in enumerate(claims.threat.techniques[:TECHNIQUES]):
@@ -158,7 +169,7 @@ def _technique(weights: Weights, claims: Claims) -> Sequence[Evidence]:
             + (" (" + known.name + ")." if known else ", which ATT&CK does not list."),
             "/threat/techniques/" + str(index),
             best,
-            weight,
+            weight * share,
             tainted=not claims.declared,
             technique=best if known else None,
         ),

@@ -4,7 +4,23 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from tocsin.model import Evidence
-from tocsin.triage import commands, content, entities, intelligence, prior, traffic
+from tocsin.triage import (
+    channels,
+    commands,
+    detections,
+    dns,
+    entities,
+    events,
+    files,
+    intelligence,
+    lookalikes,
+    mail,
+    prior,
+    processes,
+    traffic,
+    web,
+    windows_registry,
+)
 from tocsin.triage.case import Case
 
 Extractor: TypeAlias = Callable[[Case], Sequence[Evidence]]
@@ -21,7 +37,19 @@ EXTRACTORS: tuple[Extractor, ...] = (
     traffic.logon,
     traffic.rarity,
     commands.command_line,
-    commands.parentage,
-    content.files,
-    content.web,
+    processes.parentage,
+    processes.identity,
+    processes.parent_command,
+    windows_registry.registry,
+    files.files,
+    web.web,
+    dns.dns,
+    mail.mail,
+    detections.known,
+    # What the payload of alerts of no declared source shows.
+    events.observed,
+    channels.channel,
+    lookalikes.named,
+    lookalikes.automation,
+    lookalikes.window,
 )

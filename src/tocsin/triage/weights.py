@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tocsin.errors import SettingsError
-from tocsin.model import Severity, ThreatLevel
+from tocsin.model import DetectionKind, DetectionStatus, Severity, ThreatLevel
 
 T = TypeVar("T")
 
@@ -60,12 +60,30 @@ class Weights(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True)
     logon: dict[str, Weight]
     rarity: dict[str, Weight]
     command: dict[str, Weight]
+    process: dict[str, Weight]
+    registry: dict[str, Weight]
     file: dict[str, Weight]
     web: dict[str, Weight]
+    dns: dict[str, Weight]
+    mail: dict[str, Weight]
     authorised: dict[str, AuthorisedWeight]
+    claim: dict[str, Weight]
+    observed: dict[str, Weight]
+    detection: dict[str, Weight]
+    channel: dict[str, Weight]
+    lookalike: dict[str, Weight]
     impact: dict[str, Weight]
     confidence: dict[str, Weight]
     threshold: dict[str, Weight]
+
+
+def data_file(name: str) -> bytes:
+    """The bytes of a file that ships beside this module."""
+    return (importlib.resources.files(__package__) / name).read_bytes()
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 # What the code asks for by name; a section that lacks one of these cannot be used.
@@ -94,33 +112,78 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "network": frozenset({"outbound_attack", "lateral", "inbound_blocked", "outbound_blocked"}),
     "logon": frozenset({"success_after_failures", "failure", "many_failures"}),
     "rarity": frozenset({"new_rule", "new_destination"}),
-    "command": frozenset(
+    "command": frozenset(tomllib.loads(data_file("commands.toml").decode())) | {"limit"},
+    "process": _names(
+        "office_child browser_child web_child runtime_child database_child service_child "
+        "management_child script_child scheduler_child logon_child chat_child "
+        "strange_parent strange_place like_system disguised_name writable_place "
+        "attack_tool parent_command"
+    ),
+    "registry": _names(
+        "autostart autostart_writable service logon_process debugger component "
+        "loaded_library logon_script consent_bypass protection_off logging_off "
+        "recovery_off credentials_open remote_access hidden_account hidden_task traces "
+        "safe_mode hides_files user_interface certificate macros tool_trace command"
+    ),
+    "file": _names(
+        "double_extension temporary_program script lure reordered memory_dump "
+        "credential_store web_shell autostart ransom attack_tool recon_tool remote_tool "
+        "strange_place system_library odd_folder"
+    ),
+    "web": _names(
+        "exploit_text command_text tool_agent script_agent program_download bare_address "
+        "credentials encoded_path redirect punycode brand many_labels dynamic_name "
+        "callback file_sharing rare_domain panel"
+    ),
+    "dns": _names("generated tunnel text_record"),
+    "mail": _names(
+        "look_alike brand punycode display_name executive urgency payment attachment dynamic_name"
+    ),
+    # What alerts of no declared source show.
+    "claim": frozenset({"in_values", "in_names", "nothing_shown", "beside_event"}),
+    "channel": frozenset({"odd_port", "upload", "regular", "long"}),
+    "lookalike": frozenset({"automation", "window"}),
+    "detection": frozenset(
+        {"risk_score", "mistakes_known", "mistakes_unlikely"}
+        | {"level_" + level for level in Severity}
+        | {"kind_" + kind for kind in DetectionKind if kind is not DetectionKind.RULE}
+        | {"status_" + status for status in DetectionStatus}
+    ),
+    "observed": frozenset(
         [
-            "encoded",
-            "download",
+            "failed",
+            "failed_try",
+            "failed_as_claimed",
+            "read_only",
+            "contrary",
+            "anonymous",
+            "root",
+            "break_glass",
+            "provider",
+            "from_provider",
+            "from_private",
             "hidden",
-            "borrowed_binary",
-            "credential_dump",
-            "backup_deletion",
-            "defence_off",
-            "log_clearing",
-            "persistence",
-            "account",
-            "discovery",
-            "remote_execution",
-            "reverse_shell",
-            "attack_tool",
-            "exfiltration",
-            "miner",
-            "obfuscated",
+            "without_factor",
+            "risky",
+            "unfamiliar",
+            "open_to_all",
+            "shared_widely",
+            "administrator",
+            "wildcard",
+            "unconfined",
+            "into_container",
+            "protection_off",
+            "control_off",
+            "new_credential",
+            "rights_changed",
+            "export",
+            "sharing",
+            "many",
+            "much",
             "too_long",
-            "office_child",
-            "web_child",
             "limit",
         ]
     ),
-    "file": frozenset({"double_extension", "temporary_program", "script"}),
-    "web": frozenset({"exploit_text", "command_text", "tool_agent", "program_download"}),
     "impact": frozenset(
         [
             "asset_critical",
@@ -164,8 +227,11 @@ REQUIRED: Mapping[str, frozenset[str]] = {
 }
 # What attackers can write may only raise, so weights of such sections cannot be negative; and
 # what lowers on the inventory's word cannot be positive.
-ONLY_RAISING = ("intel.level", "intel.factor", "command", "file", "web", "rarity", "user")
-ONLY_LOWERING = ("authorised",)
+ONLY_RAISING = (
+    *("intel.level", "intel.factor", "rarity", "user", "channel"),
+    *("command", "process", "registry", "file", "web", "dns", "mail"),
+)
+ONLY_LOWERING = ("authorised", "lookalike")
 SHARES = ("impact",)
 
 
@@ -182,11 +248,6 @@ def load(text: bytes | None = None) -> tuple[Weights, str]:
     weights = convert(content, Weights, FILE)
     _check(weights)
     return weights, MODEL + hashlib.sha256(content).hexdigest()[:12]
-
-
-def data_file(name: str) -> bytes:
-    """The bytes of a file that ships beside this module."""
-    return (importlib.resources.files(__package__) / name).read_bytes()
 
 
 def convert(content: bytes, into: type[T], name: str) -> T:

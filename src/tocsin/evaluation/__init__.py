@@ -1,0 +1,1 @@
+"""How good probabilities are against what people decided; numbers in, numbers out."""

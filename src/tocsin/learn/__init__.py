@@ -1,0 +1,45 @@
+"""Learning from people's decisions: around the expert's weights, and calibrated.
+
+A fit is a penalised logistic regression whose penalty pulls every weight to what the expert wrote,
+so that little data moves them little. `fit` and `assess` are what `ports.Learner` asks for.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tocsin.evaluation import measures
+from tocsin.learn.fitting import fit_sample
+from tocsin.learn.sample import Sample, probability_by
+from tocsin.model import Example, Learned, ModelMetrics
+
+__all__ = ["Sample", "assess", "fit", "fit_sample"]
+
+
+def fit(examples: Sequence[Example], *, seed: int = 0) -> Learned:
+    """A model of these decisions; the same decisions and seed give the same bytes.
+
+    Raises:
+        InputError: the decisions are all of one kind, or there are none.
+    """
+    return fit_sample(Sample.of(examples), seed=seed)
+
+
+def assess(learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:
+    """How good a model is on decisions; None stands for the expert model that ships.
+
+    Every example counts once, undetermined ones not at all.
+    """
+    rows = Sample.of(examples, thin=False).rows
+    truth = np.array([row.attack for row in rows], dtype=np.float64)
+    chance = np.array([probability_by(learned, row) for row in rows], dtype=np.float64)
+    return ModelMetrics(
+        examples=len(rows),
+        positives=int(truth.sum()),
+        log_loss=measures.log_loss(truth, chance),
+        brier=measures.brier(truth, chance),
+        ece=measures.ece(truth, chance),
+        roc_auc=measures.roc_auc(truth, chance),
+        pr_auc=measures.average_precision(truth, chance),
+        reliability=measures.reliability(truth, chance),
+    )

@@ -1,0 +1,163 @@
+"""Penalised maximum likelihood around the expert's weights, and its calibration."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
+
+from tocsin.errors import InputError
+from tocsin.learn.design import Design, expert_sum
+from tocsin.learn.sample import Row, Sample
+from tocsin.model import Calibration, Learned
+
+Vector = NDArray[np.float64]
+
+FOLDS = 5
+ITERATIONS = 300
+FEW_RULES = 10  # below it, rules that nobody has decided on cannot be told apart
+LEAST_SLOPE, MOST_SLOPE = 0.2, 2.0
+SLOPE_PULL = 2.0  # how strongly a slope is pulled to 1: so many observations' worth
+SMALLEST = 0.005  # weights nearer to nothing are left out
+MOST_WORDS = 40_000
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def fit_sample(sample: Sample, *, seed: int = 0) -> Learned:
+    """A calibrated model of a sample.
+
+    Raises:
+        InputError: the decisions are all of one kind, or there are none.
+    """
+    rows = sample.rows
+    attacks = sum(row.attack for row in rows)
+    if not 0 < attacks < len(rows):
+        raise InputError(
+            "learning needs decisions of both kinds: some true_positive, and some "
+            "benign_positive or false_positive"
+        )
+    design = Design.of(rows)
+    data = _Data.of(design, rows)
+    weights, base = _solve(design, data)
+    known = _calibration(design, data, [_fold(repr(row.repeat), seed) for row in rows])
+    rules = {row.rule for row in rows if row.rule is not None}
+    new = known
+    if len(rules) >= FEW_RULES:
+        new = _calibration(design, data, [_fold(row.rule or "", seed) for row in rows])
+    learned = Learned(
+        version="",
+        examples=len(rows),
+        attacks=attacks,
+        base=round(base, 4),
+        expert=round(1.0 + float(weights[0]), 4),
+        evidence=_named(design.evidence, weights),
+        words=_named(design.words, weights),
+        curves=design.curves(weights),
+        rules=sample.by_rule(),
+        known=known,
+        new=new,
+    )
+    digest = hashlib.sha256(_encoder.encode(learned)).hexdigest()[:16]
+    return msgspec.structs.replace(learned, version=digest)
+
+
+@dataclass(slots=True)
+class _Data:
+    """Rows as numbers: columns, truth (0 or 1), weight, and the expert's sum."""
+
+    matrix: csr_matrix
+    truth: Vector
+    counts: Vector
+    offset: Vector
+
+    @classmethod
+    def of(cls, design: Design, rows: Sequence[Row]) -> "_Data":
+        return cls(
+            design.matrix(rows),
+            np.array([row.attack for row in rows], dtype=np.float64),
+            np.array([row.weight for row in rows]),
+            np.array([expert_sum(row) for row in rows]),
+        )
+
+    def only(self, chosen: NDArray[np.bool_]) -> "_Data":
+        return _Data(
+            self.matrix[chosen], self.truth[chosen], self.counts[chosen], self.offset[chosen]
+        )
+
+
+def _solve(design: Design, data: _Data) -> tuple[Vector, float]:
+    """The weights and the base, by L-BFGS-B (Byrd et al., 1995): what may not lower is bounded."""
+    matrix, truth, counts, offset = data.matrix, data.truth, data.counts, data.offset
+    turned = matrix.T.tocsr()
+    penalty = design.penalty
+
+    def loss(point: Vector) -> tuple[float, Vector]:
+        weights, base = point[:-1], point[-1]
+        total = matrix @ weights + offset + base
+        error = counts * (1 / (1 + np.exp(-np.clip(total, -40, 40))) - truth)
+        likelihood = counts @ np.logaddexp(0, np.where(truth > 0, -total, total))
+        pull = penalty * weights
+        return float(likelihood + 0.5 * weights @ pull), np.append(
+            turned @ error + pull, error.sum()
+        )
+
+    bounds = [(low, None) for low in design.lowest] + [(None, None)]
+    start = np.zeros(len(bounds))
+    options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return found.x[:-1], float(found.x[-1])
+
+
+def _calibration(design: Design, data: _Data, folds: Sequence[int]) -> Calibration:
+    """Platt's correction (1999), from sums of rows that the fit behind each sum has not seen."""
+    place = np.array(folds)
+    sums = np.zeros(len(place))
+    used = np.zeros(len(place), dtype=bool)
+    for fold in range(FOLDS):
+        held = place == fold
+        inside = data.only(~held)
+        if not held.any() or not 0 < inside.truth.sum() < len(inside.truth):
+            continue
+        weights, base = _solve(design, inside)
+        outside = data.only(held)
+        sums[held] = outside.matrix @ weights + outside.offset + base
+        used[held] = True
+    if not used.any():
+        return Calibration()
+    return _platt(sums[used], data.truth[used], data.counts[used])
+
+
+def _platt(sums: Vector, truth: Vector, counts: Vector) -> Calibration:
+    def loss(point: Vector) -> tuple[float, Vector]:
+        slope, intercept = point
+        total = slope * sums + intercept
+        error = counts * (1 / (1 + np.exp(-np.clip(total, -40, 40))) - truth)
+        likelihood = counts @ np.logaddexp(0, np.where(truth > 0, -total, total))
+        value = likelihood + 0.5 * SLOPE_PULL * (slope - 1) ** 2
+        return float(value), np.array([error @ sums + SLOPE_PULL * (slope - 1), error.sum()])
+
+    bounds = [(LEAST_SLOPE, MOST_SLOPE), (None, None)]
+    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds)
+    return Calibration(slope=round(float(found.x[0]), 4), intercept=round(float(found.x[1]), 4))
+
+
+def _fold(name: str, seed: int) -> int:
+    return hashlib.sha256(f"{seed}:{name}".encode()).digest()[0] % FOLDS
+
+
+def _named(places: dict[str, int], weights: Vector) -> dict[str, float]:
+    """The weights that are worth keeping, by name."""
+    found = {
+        name: round(float(weights[place]), 4)
+        for name, place in places.items()
+        if abs(weights[place]) >= SMALLEST
+    }
+    if len(found) > MOST_WORDS:
+        strongest = sorted(found, key=lambda name: (-abs(found[name]), name))[:MOST_WORDS]
+        found = {name: found[name] for name in sorted(strongest)}
+    return found

@@ -1,0 +1,107 @@
+"""From decided alerts to the rows that are learned from.
+
+Repeats of one thing (the same rule on the same machine in the same hour) are one observation,
+however many alerts they made: of each, the first few are kept and share a weight of one.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tocsin.model import Decided, Disposition, Evidence, Example, Learned
+from tocsin.triage import shipped_model
+from tocsin.triage.decision import LEAST, MOST
+from tocsin.triage.features import Features, features, rule_key
+from tocsin.triage.learned import ADDED, raw_sum
+
+HOUR = 3600
+FIRST = 3  # of a repeat that are kept; after them the 4th, 8th, 16th …
+SIDES = {
+    Disposition.TRUE_POSITIVE: True,
+    Disposition.BENIGN_POSITIVE: False,
+    Disposition.FALSE_POSITIVE: False,
+}
+
+
+@dataclass(slots=True)
+class Row:
+    """One decided alert as learning sees it; `repeat` names what it is a repeat of."""
+
+    attack: bool
+    rule: str | None
+    repeat: tuple[str, str, int]
+    evidence: tuple[Evidence, ...]
+    features: Features
+    weight: float = 1.0
+
+
+@dataclass(slots=True)
+class Sample:
+    """Rows, taken in one by one; `thin` keeps few of each repeat."""
+
+    thin: bool = True
+    rows: list[Row] = field(default_factory=list)
+    _decided: dict[str, list[int]] = field(default_factory=dict)
+    _seen: dict[tuple[tuple[str, str, int], bool], int] = field(default_factory=dict)
+    _kept: dict[tuple[tuple[str, str, int], bool], list[Row]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, examples: Iterable[Example], *, thin: bool = True) -> "Sample":
+        """A sample of all these examples; nothing is drawn, so the same give the same."""
+        sample = cls(thin=thin)
+        for example in examples:
+            sample.add(example)
+        return sample
+
+    def add(self, example: Example) -> None:
+        """Take in one decision; undetermined ones say nothing."""
+        attack = SIDES.get(example.disposition)
+        dossier = example.dossier
+        if attack is None or dossier.alert is None:
+            return
+        case = shipped_model().case(dossier)
+        rule = rule_key(case)
+        if rule is not None:
+            self._decided.setdefault(rule, [0, 0])[attack] += 1
+        alert = dossier.alert
+        when = (alert.event.time or dossier.received_at).timestamp()
+        host = alert.host.name or alert.host.id or alert.host.ip or alert.source.ip or ""
+        repeat = (rule or alert.title[:128], host, int(when // HOUR))
+        key = (repeat, attack)
+        count = self._seen[key] = self._seen.get(key, 0) + 1
+        if self.thin and count > FIRST and count & (count - 1):
+            return
+        verdict = dossier.verdict
+        expert = tuple(
+            [item for item in verdict.evidence if _is_expert(item)] if verdict is not None else ()
+        )
+        row = Row(attack, rule, repeat, expert, features(case))
+        self.rows.append(row)
+        if self.thin:
+            together = self._kept.setdefault(key, [])
+            together.append(row)
+            for kept in together:
+                kept.weight = 1 / len(together)
+
+    def by_rule(self) -> dict[str, Decided]:
+        """How the alerts of each rule were decided, repeats counted."""
+        return {
+            rule: Decided(attacks=attacks, harmless=harmless)
+            for rule, (harmless, attacks) in sorted(self._decided.items())
+        }
+
+
+def _is_expert(item: Evidence) -> bool:
+    """Whether the evidence is the shipped model's own and moves the sum."""
+    return not item.name.startswith(ADDED) and not item.name.startswith("impact.")
+
+
+def probability_by(learned: Learned | None, row: Row) -> float:
+    """What a model says of a row, without the decisions that came since it was learned."""
+    if learned is None:
+        total = math.fsum([item.weight for item in row.evidence])
+    else:
+        calibration = learned.known if row.rule in learned.rules else learned.new
+        total = raw_sum(learned, row.evidence, row.features)
+        total = calibration.slope * total + calibration.intercept
+    return min(max(1 / (1 + math.exp(-min(max(total, -30.0), 30.0))), LEAST), MOST)

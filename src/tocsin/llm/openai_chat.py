@@ -1,0 +1,213 @@
+"""OpenAI's interface, which Azure, vLLM, Ollama, llama.cpp, LM Studio and many others speak."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+import openai
+
+from tocsin.errors import InputError, ProviderFailure
+from tocsin.http import library_client
+from tocsin.llm.provider import (
+    DETAIL,
+    MOST_BYTES,
+    Answer,
+    Question,
+    failure_of_status,
+    hidden,
+)
+from tocsin.model import ProviderKind
+from tocsin.settings import ModelProvider, Settings
+
+HEADERS = frozenset({"authorization", "api-key"})
+NO_KEY = "none"  # local servers take any
+OPTIONAL = ("response_format", "max_tokens", "temperature", "seed")
+JSON_SCHEMA_NAME = "reply"
+
+
+class _Message(msgspec.Struct):
+    content: str | list[Any] | None = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice]
+    model: str | None = None
+    usage: Any = None
+
+
+_decode = msgspec.json.Decoder(_Completion).decode
+
+
+class OpenAIChat:
+    """See `llm.provider.Provider`; for kinds `openai` and `azure`."""
+
+    forms: tuple[str, ...] = ("schema", "json", "text")
+
+    def __init__(self, config: ModelProvider, key: str, settings: Settings) -> None:
+        self._config = config
+        self._key = key
+        self._dropped: set[str] = set()  # parameters that the model was found not to take
+        http = library_client(
+            settings,
+            seconds=config.timeout,
+            most_bytes=MOST_BYTES,
+            connections=config.max_concurrent,
+            headers=HEADERS,
+        )
+        self._client: openai.AsyncOpenAI
+        if config.kind is ProviderKind.AZURE:
+            self._client = openai.AsyncAzureOpenAI(
+                azure_endpoint=config.url,
+                azure_deployment=config.deployment or config.model,
+                api_version=config.api_version,
+                api_key=key or NO_KEY,
+                max_retries=0,
+                http_client=http,
+            )
+        else:
+            self._client = openai.AsyncOpenAI(
+                base_url=config.url, api_key=key or NO_KEY, max_retries=0, http_client=http
+            )
+
+    async def ask(self, question: Question, seconds: float) -> Answer:
+        """See `llm.provider.Provider.ask`."""
+        create: Callable[..., Any] = self._client.chat.completions.with_raw_response.create
+        tried: set[str] = set()
+        while True:
+            parameters = self._parameters(question, tried)
+            try:
+                raw = await self._send(partial(create, **parameters, timeout=seconds))
+            except ProviderFailure as failure:
+                name = self._unwanted(failure, parameters)
+                if name is None:
+                    raise
+                if name == "response_format":
+                    raise ProviderFailure(self._config.name, "form_refused") from None
+                tried.add(name)
+                continue
+            self._dropped |= tried
+            return self._read(raw)
+
+    async def reach(self, seconds: float) -> None:
+        """See `llm.provider.Provider.reach`; a server without a list of models answers too."""
+        try:
+            await self._send(partial(self._client.models.with_raw_response.list, timeout=seconds))
+        except ProviderFailure as failure:
+            if failure.code not in ("refused", "rate_limited"):
+                raise
+
+    async def close(self) -> None:
+        """See `llm.provider.Provider.close`."""
+        await self._client.close()
+
+    def _parameters(self, question: Question, tried: set[str]) -> dict[str, Any]:
+        dropped = self._dropped | tried
+        wanted: dict[str, Any] = {
+            "temperature": question.temperature,
+            "seed": question.seed,
+            "response_format": _response_format(question),
+        }
+        kept = {
+            name: value
+            for name, value in wanted.items()
+            if value is not None and name not in dropped
+        }
+        limit = "max_completion_tokens" if "max_tokens" in dropped else "max_tokens"
+        return {
+            "model": self._config.model,
+            "messages": list(question.messages),
+            limit: question.max_tokens,
+            **kept,
+        }
+
+    def _unwanted(self, failure: ProviderFailure, parameters: dict[str, Any]) -> str | None:
+        """The optional parameter that the server refuses, if that is why it refused."""
+        if failure.status not in (400, 422):
+            return None
+        named, _, said = failure.detail.partition("\n")
+        sent = [name for name in OPTIONAL if name in parameters]
+        if named:
+            return next((name for name in sent if named.partition(".")[0] == name), None)
+        return next((name for name in sent if name in said), None)
+
+    async def _send(self, call: Callable[[], Any]) -> bytes:
+        """One request, whatever it answers as bytes or as a `ProviderFailure`."""
+        name = self._config.name
+        try:
+            raw = await call()
+            content: bytes = raw.http_response.content
+        except openai.APITimeoutError:
+            raise ProviderFailure(name, "timeout") from None
+        except openai.APIConnectionError as error:
+            cause = error.__cause__  # its words are of the network, never of the request
+            code = "broken" if isinstance(cause, InputError) else "unreachable"
+            raise ProviderFailure(name, code, detail=str(cause)[:DETAIL]) from None
+        except InputError as error:  # from our transport: too large, packed, not allowed
+            raise ProviderFailure(name, "broken", detail=str(error)) from None
+        except openai.APIStatusError as error:
+            raise failure_of_status(
+                name,
+                error.status_code,
+                error.response.headers.get("retry-after"),
+                hidden(_said(error), self._key),
+            ) from None
+        except (openai.OpenAIError, ValueError):
+            raise ProviderFailure(name, "broken") from None
+        return content
+
+    def _read(self, content: bytes) -> Answer:
+        name = self._config.name
+        try:
+            completion = _decode(content)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise ProviderFailure(name, "broken", detail=str(error)[:DETAIL]) from None
+        if not completion.choices:
+            raise ProviderFailure(name, "broken", detail="the reply has no choices")
+        choice = completion.choices[0]
+        text = _text(choice.message.content)
+        if choice.message.refusal or choice.finish_reason == "content_filter":
+            raise ProviderFailure(name, "filtered")
+        usage = completion.usage if isinstance(completion.usage, dict) else {}
+        return Answer(
+            text=text,
+            model=(completion.model or self._config.model)[:200],
+            finish_reason="length" if choice.finish_reason == "length" else "stop",
+            prompt_tokens=_whole(usage.get("prompt_tokens")),
+            completion_tokens=_whole(usage.get("completion_tokens")),
+        )
+
+
+def _response_format(question: Question) -> dict[str, Any] | None:
+    if question.schema is None or question.form == "text":
+        return None
+    if question.form == "json":
+        return {"type": "json_object"}
+    schema = {"name": JSON_SCHEMA_NAME, "schema": dict(question.schema), "strict": True}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _said(error: openai.APIStatusError) -> str:
+    """The parameter that the server complains of, if it names one, and its words."""
+    body = error.body if isinstance(error.body, dict) else {}
+    named = body.get("param")
+    said = body.get("message")  # others have shapes of their own
+    said = said if isinstance(said, str) else error.response.text
+    return f"{named if isinstance(named, str) else ''}\n{said}"
+
+
+def _text(content: str | list[Any] | None) -> str:
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "".join(part for part in parts if isinstance(part, str))
+    return content or ""
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,155 @@
+"""Decisions for those who read them: one alert's history, exports, and what is learned from."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tocsin.model import Disposition, Example, Record
+from tocsin.store import reading
+from tocsin.store.database import Database
+from tocsin.store.decision_counts import standing
+from tocsin.store.tables import alerts, dispositions
+
+PORTION = 500
+FIELDS = ("alert", "context", "intel", "verdict")
+
+
+class Decision(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """One decision: who, what, why and when; whether it stands, or who undid it and when."""
+
+    disposition_id: str
+    alert_id: str
+    disposition: Disposition
+    reason: str
+    actor: str
+    decided_at: datetime
+    stands: bool
+    bulk_id: str | None = None
+    undone_at: datetime | None = None
+    undone_by: str | None = None
+
+
+class DecidedStore:
+    """Reads decisions; writes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def history(self, alert_id: str) -> list[Decision] | None:
+        """All decisions on an alert, newest first; None when there is no such alert.
+
+        An alert that retention deleted is still known by its decisions.
+        """
+        d = dispositions.c
+        query = sa.select(dispositions).where(d.alert_id == alert_id)
+        query = query.order_by(d.decided_at.desc(), d.disposition_id.desc())
+        there = sa.select(alerts.c.alert_id).where(alerts.c.alert_id == alert_id)
+
+        def ask(connection: Connection) -> list[Decision] | None:
+            found = connection.execute(query).all()
+            if not found and connection.execute(there).first() is None:
+                return None
+            return _decisions(found)
+
+        return await self._database.read(ask)
+
+    async def counts(self) -> dict[Disposition, int]:
+        """How many alerts stand decided, by disposition."""
+        decided = standing().subquery("decided")
+        query = sa.select(decided.c.disposition, sa.func.count()).group_by(decided.c.disposition)
+        return await self._database.read(
+            lambda c: {Disposition(row[0]): int(row[1]) for row in c.execute(query)}
+        )
+
+    async def scan(self) -> AsyncIterator[list[tuple[Decision, str | None]]]:
+        """All standing decisions in order of their alerts, with the payloads, in portions.
+
+        The payload is None for an alert that retention deleted.
+        """
+        after = ""
+        while True:
+            portion = await self._database.read(partial(_portion, after=after))
+            if portion:
+                yield portion
+            if len(portion) < PORTION:
+                return
+            after = portion[-1][0].alert_id
+
+    async def stored_by(self, moment: datetime) -> set[str]:
+        """The alerts whose standing decision was stored by then."""
+        decided = standing().subquery("decided")
+        query = sa.select(decided.c.alert_id).where(decided.c.stored_at <= moment)
+        return await self._database.read(lambda c: set(c.execute(query).scalars()))
+
+    async def examples(self, limit: int) -> list[Example]:
+        """The newest standing decisions that say what an alert was, oldest first.
+
+        Left out are the undetermined ones, and alerts that retention has deleted.
+
+        Args:
+            limit: the most; each holds a dossier of some KB.
+        """
+        decided = standing().subquery("decided")
+        query = (
+            sa.select(decided.c.alert_id, decided.c.disposition, decided.c.decided_at)
+            .where(decided.c.disposition != Disposition.UNDETERMINED.value)
+            .order_by(decided.c.decided_at.desc(), decided.c.alert_id.desc())
+            .limit(limit)
+        )
+        named = await self._database.read(lambda c: c.execute(query).all())
+        found: list[Example] = []
+        for start in range(0, len(named), PORTION):
+            part = named[start : start + PORTION]
+            ids = [row.alert_id for row in part]
+            loaded = await self._database.read(partial(reading.load, ids=ids, filled=FIELDS))
+            dossiers = {dossier.alert_id: dossier for dossier in loaded}
+            found.extend(
+                Example(
+                    # What was sent is not learned from, and the payloads would fill the memory.
+                    dossier=msgspec.structs.replace(dossiers[row.alert_id], payload=""),
+                    disposition=Disposition(row.disposition),
+                    decided_at=row.decided_at,
+                )
+                for row in part
+                if row.alert_id in dossiers and dossiers[row.alert_id].verdict is not None
+            )
+        found.reverse()
+        return found
+
+
+def _portion(connection: Connection, after: str) -> list[tuple[Decision, str | None]]:
+    decided = standing(dispositions.c.alert_id > after).subquery("decided")
+    query = (
+        sa.select(decided, alerts.c.raw_data)
+        .outerjoin(alerts, alerts.c.alert_id == decided.c.alert_id)
+        .order_by(decided.c.alert_id)
+        .limit(PORTION)
+    )
+    rows = connection.execute(query).all()
+    return [(_decision(row, stands=True), row.raw_data) for row in rows]
+
+
+def _decisions(rows: Sequence[Any]) -> list[Decision]:
+    """Rows of one alert, newest first: the first that was not undone stands."""
+    stands = next((row.disposition_id for row in rows if row.undone_at is None), None)
+    return [_decision(row, stands=row.disposition_id == stands) for row in rows]
+
+
+def _decision(row: Any, *, stands: bool) -> Decision:
+    return Decision(
+        disposition_id=row.disposition_id,
+        alert_id=row.alert_id,
+        disposition=Disposition(row.disposition),
+        reason=row.reason,
+        actor=row.actor,
+        decided_at=row.decided_at,
+        stands=stands,
+        bulk_id=row.bulk_id,
+        undone_at=row.undone_at,
+        undone_by=row.undone_by,
+    )

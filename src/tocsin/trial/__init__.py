@@ -1,0 +1,1 @@
+"""Learned models on trial: split, compare, describe. What fits them is handed in."""

@@ -1,0 +1,1 @@
+"""Attackers who write into alerts, and models that do what they say."""
