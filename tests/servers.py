@@ -93,14 +93,16 @@ class Server:
         return {line.split('"')[1]: float(line.split()[-1]) for line in lines}
 
 
-def start(data: Path, *, port: int = 0, **settings: str) -> Server:
+def start(
+    data: Path, *, port: int = 0, module: tuple[str, ...] = ("tocsin",), **settings: str
+) -> Server:
     """Start a server on this data folder and wait until it answers."""
     data.mkdir(parents=True, exist_ok=True)
     (data / "server.json").unlink(missing_ok=True)
     log = data / "test.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tocsin", "up", "--port", str(port)],
+            [sys.executable, "-m", *module, "up", "--port", str(port)],
             env=environment(data, **settings),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -122,9 +124,11 @@ def start(data: Path, *, port: int = 0, **settings: str) -> Server:
 
 
 @contextlib.contextmanager
-def serving(data: Path, **settings: str) -> Iterator[Server]:
+def serving(
+    data: Path, *, module: tuple[str, ...] = ("tocsin",), **settings: str
+) -> Iterator[Server]:
     """A server for a test; ended with it."""
-    server = start(data, **settings)
+    server = start(data, module=module, **settings)
     try:
         yield server
     finally:

@@ -26,7 +26,17 @@ class Service:
     port: int
     environment: Mapping[str, str]
     log: Path
+    module: tuple[str, ...] = ("tocsin",)
     process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def control(self) -> Path:
+        """The file that spoils the process, if it is one of `tests.faulty`."""
+        return self.log.with_suffix(".fault")
+
+    def set_clock(self, ahead: float) -> None:
+        """Put the clock of this process forward, or back."""
+        self.control.write_text(json.dumps({"clock": ahead}))
 
     @property
     def url(self) -> str:
@@ -36,7 +46,15 @@ class Service:
         """Start the process; `wait` waits for it."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tocsin", "serve", *self.roles, "--port", str(self.port)],
+                [
+                    sys.executable,
+                    "-m",
+                    *self.module,
+                    "serve",
+                    *self.roles,
+                    "--port",
+                    str(self.port),
+                ],
                 env=self.environment,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -79,6 +97,7 @@ class Fleet:
     services: list[Service] = field(default_factory=list)
     key: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+    spoilable: bool = False
 
     @property
     def ingestor(self) -> Service:
@@ -95,6 +114,8 @@ class Fleet:
             environment(self.folder, **settings),
             self.folder / f"{'-'.join(roles)}-{len(self.services)}.log",
         )
+        if self.spoilable:
+            service.module = ("tests.faulty", str(service.control))
         self.services.append(service)
         service.start()
         return service
@@ -122,6 +143,15 @@ class Fleet:
             time.sleep(0.05)
         raise AssertionError(f"still in flight after {seconds} s: {balance}\n{self.tails()}")
 
+    def sum_of(self, metric: str) -> float:
+        """A counter over all services and those of its labels that the text holds."""
+        return sum(
+            float(line.split()[-1])
+            for service in self.services
+            for line in httpx2.get(f"{service.url}/metrics", timeout=30).text.splitlines()
+            if line.startswith(metric)
+        )
+
     def tails(self) -> str:
         """The ends of all logs."""
         return "\n".join(f"{s.log.name}: {s.log.read_text()[-1500:]}" for s in self.services)
@@ -133,11 +163,13 @@ def fleet(
     database: str,
     broker: str,
     groups: tuple[tuple[str, ...], ...] = SEPARATE,
+    *,
+    spoilable: bool = False,
     **settings: str,
 ) -> Iterator[Fleet]:
     """Services of these roles, ready; killed at the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = Fleet(folder, database, broker, settings=settings)
+    made = Fleet(folder, database, broker, settings=settings, spoilable=spoilable)
     done = tocsin(folder, "key", "create", "test", "--scope", "ingest", "--scope", "read",
                   "--scope", "write", database=database)  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()

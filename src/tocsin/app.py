@@ -34,7 +34,7 @@ from tocsin.store.decided import DecidedStore
 from tocsin.store.decision_counts import DecisionCountStore
 from tocsin.store.decisions import DecisionStore
 from tocsin.store.detections import DetectionStore
-from tocsin.store.dossiers import DossierStore
+from tocsin.store.dossiers import DossierStore, reopen
 from tocsin.store.history import HistoryStore
 from tocsin.store.incident_pages import IncidentPages
 from tocsin.store.indicators import IndicatorStore
@@ -171,7 +171,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             closing=ClosingStore(database),
             model_usage=ModelUsageStore(database),
             model_replies=ModelReplyStore(database),
-            opinions=OpinionStore(database, owner=owner),
+            opinions=OpinionStore(database, owner=owner, reopen=reopen),
             lookups=LookupStore(database),
             incidents=IncidentStore(database, grouping),
             incident_pages=IncidentPages(database),

@@ -206,6 +206,9 @@ def library_client(
         headers: names, in lower case, that the library may send beside `content-type`, `accept`
             and what HTTP needs; the rest (telemetry about this machine, whatever it found in the
             environment) stays here.
+
+    Raises:
+        InputError: the proxy cannot be used.
     """
     return httpx2.AsyncClient(
         transport=_Guarded(settings, most_bytes, connections + SPARE, headers),
@@ -224,11 +227,14 @@ class _Guarded(httpx2.AsyncBaseTransport):
         self._settings = settings
         self._most = most_bytes
         self._headers = headers | {"content-type", "content-length", "accept", "host"}
-        self._inner = httpx2.AsyncHTTPTransport(
-            proxy=settings.proxy or None,
-            trust_env=False,
-            limits=httpx2.Limits(max_connections=connections),
-        )
+        try:
+            self._inner = httpx2.AsyncHTTPTransport(
+                proxy=settings.proxy or None,
+                trust_env=False,
+                limits=httpx2.Limits(max_connections=connections),
+            )
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise InputError(f"TOCSIN_PROXY cannot be used: {error}") from error
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """See the class.

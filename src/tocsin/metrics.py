@@ -5,8 +5,11 @@ alert. Counters that say that something is wrong exist from the start with the v
 counter that appears with 1 has not risen for who watches its rate.
 """
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Awaitable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import product
+from typing import Any, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,6 +24,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from tocsin import __version__
 from tocsin.errors import DataQualityError, TocsinError, Unavailable
+
+T = TypeVar("T")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it takes and gives nothing
 registry = CollectorRegistry()
@@ -139,8 +144,17 @@ TRANSACTION_SECONDS = Histogram(
 )
 DATABASE_FAILURES = Counter(
     "tocsin_database_failures_total",
-    "Transactions that failed, by use and reason: unavailable, refused.",
+    "Transactions that failed, by use and reason: unavailable, full (no room), conflict (another "
+    "one was in the way; tried again), refused (its values will not do), unusable (no database).",
     ["use", "reason"],
+    registry=registry,
+)
+CPU_SECONDS = Counter(
+    "tocsin_cpu_seconds_total",
+    "Processor time, in seconds, by part: each step without the database's threads, body (reading "
+    "what was sent), read and write (the database's threads), rows (the part of write that makes "
+    "rows of dossiers). What the process used beside these is HTTP, the bus and the event loop.",
+    ["part"],
     registry=registry,
 )
 RINGS = Counter(
@@ -269,6 +283,7 @@ MODEL_OUTCOMES = (
     "abandoned",
 )
 FAILURES = ("defect", "data_quality", "timeout", "unavailable", "input", "error")
+DATABASE_REASONS = ("unavailable", "full", "conflict", "refused", "unusable")
 OPERATIONS = ("claim", "load", "save", "fail", "sweep")
 
 
@@ -281,7 +296,7 @@ def prepare(steps: Mapping[str, str], tables: Iterable[str]) -> None:
     """
     _exist(RECEIVED, ("accepted", "duplicate", "refused"))
     _exist(PERSISTED, tables, ("written", "refused"))
-    _exist(DATABASE_FAILURES, ("read", "write"), ("unavailable", "refused"))
+    _exist(DATABASE_FAILURES, ("read", "write"), DATABASE_REASONS)
     if steps:
         _exist(STORE_RETRIES, (*OPERATIONS, *steps))
         _exist(PARKED, (*steps, "save"))
@@ -302,6 +317,44 @@ def prepare_models(providers: Iterable[str]) -> None:
 def _exist(counter: Counter, *labels: Iterable[str]) -> None:
     for values in product(*labels):
         counter.labels(*values)
+
+
+@contextmanager
+def spent(part: str) -> Iterator[None]:
+    """Count the processor time of this thread until the end of the block."""
+    started = time.thread_time()
+    try:
+        yield
+    finally:
+        CPU_SECONDS.labels(part).inc(time.thread_time() - started)
+
+
+class Spending(Awaitable[T]):
+    """Awaits something, and counts the processor time of its own pieces of the event loop's."""
+
+    def __init__(self, part: str, awaited: Awaitable[T]) -> None:
+        self._part = part
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """Drive it piece by piece: what other tasks do in between is theirs."""
+        inner = self._awaited.__await__()
+        answer: Any = None
+        error: BaseException | None = None
+        while True:
+            with spent(self._part):
+                try:
+                    if error is None:
+                        asked = inner.send(answer) if answer is not None else next(inner)
+                    else:
+                        asked = inner.throw(error)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]  # of the awaited type
+            answer = error = None
+            try:
+                answer = yield asked
+            except BaseException as raised:  # noqa: BLE001  # it is handed on
+                error = raised
 
 
 def reason_of(error: BaseException) -> str:

@@ -22,7 +22,7 @@ STEPS: tuple[Step, ...] = (
         fills="alert",
         work=normalize.build,
         batch=500,
-        lease=60.0,
+        lease=30.0,
     ),
     Step(
         name="context",
@@ -31,7 +31,7 @@ STEPS: tuple[Step, ...] = (
         fills="context",
         work=context.build,
         batch=500,
-        lease=60.0,
+        lease=30.0,
     ),
     Step(
         name="intel",
@@ -40,7 +40,7 @@ STEPS: tuple[Step, ...] = (
         fills="intel",
         work=intel.build,
         batch=500,
-        lease=120.0,
+        lease=30.0,
     ),
     Step(
         name="triage",
@@ -49,7 +49,7 @@ STEPS: tuple[Step, ...] = (
         fills="verdict",
         work=triage.build,
         batch=500,
-        lease=120.0,
+        lease=30.0,
     ),
     Step(
         name="after",

@@ -10,6 +10,7 @@ waits with what it has in hand. The sweeper rings again for work that nobody ans
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,14 +23,15 @@ from tocsin import closing, logs, metrics, traces
 from tocsin.errors import BusUnavailable, DataQualityError, Unavailable
 from tocsin.model import Dossier
 from tocsin.pipeline import filled_before, step_after
-from tocsin.ports import Bus, Resources, Step, Work
+from tocsin.ports import Bus, Failure, Resources, Step, Work
 from tocsin.settings import Settings
-from tocsin.store.dossiers import DossierStore, Failure
+from tocsin.store.dossiers import DossierStore
 from tocsin.store.quality import refused_table, violation
 from tocsin.traces import NONE, Trace, Traces
 
 T = TypeVar("T")
 ENVELOPE_IDS = 200
+RENEWALS = 3  # of a lease within its time, so that one may be late
 SWEEP_IDS = 2000
 ERROR_LIMIT = 500
 
@@ -65,7 +67,7 @@ class Worker:
         self._fills = tuple(step.fills for step in steps)
         self._close = closing.build(resources) if "verdict" in self._fills else None
         self._size = min(settings.batch, *(step.batch for step in steps))
-        self._lease = sum(step.lease for step in steps)
+        self._lease = max(step.lease for step in steps)
         self._store = store
         self._bus = bus
         self._settings = settings
@@ -101,7 +103,20 @@ class Worker:
         if not claimed:
             return
         metrics.BATCH_ALERTS.labels(self._first.name).observe(len(claimed))
-        waiting = [alert_id for alert_id in ids if alert_id in claimed]
+        renewing = asyncio.create_task(self._renew(list(claimed)))
+        try:
+            await self._work([alert_id for alert_id in ids if alert_id in claimed], told)
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, ids: Sequence[str]) -> None:
+        """Hold on to a batch for as long as it takes; a dead worker's is soon free."""
+        while True:
+            await asyncio.sleep(self._lease / RENEWALS)
+            with contextlib.suppress(Unavailable):
+                await self._store.renew(self._first.name, ids, self._lease)
+
+    async def _work(self, waiting: Sequence[str], told: Traces) -> None:
         loaded = await patiently("load", lambda: self._store.load(waiting, self._before))
         batch = Batch(loaded, told, traces.distinct(waiting, told))
         for step, work in self._steps:
@@ -154,7 +169,7 @@ class Worker:
         if not dossiers:
             return []
         try:
-            done = await patiently(step.name, lambda: work(dossiers))
+            done = await patiently(step.name, lambda: metrics.Spending(step.name, work(dossiers)))
             _check(step, dossiers, done)
         except Exception as error:  # noqa: BLE001  # the edge: whatever it is, one alert has it
             if len(dossiers) == 1:
@@ -204,7 +219,8 @@ class Worker:
             middle = len(done) // 2
             first = await self._save(done[:middle], batch)
             return first + await self._save(done[middle:], batch)
-        _count(done, saved)
+        if "verdict" in self._fills:
+            _count(done, saved)
         return saved
 
     def _sift(self, done: list[Dossier], batch: Batch) -> list[Dossier]:
@@ -259,16 +275,16 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        await self.sweep(rung_before=time.time())
+        await self.sweep(unheard=0.0)
         while True:
             await asyncio.sleep(self._settings.sweep_interval)
-            await self.sweep(rung_before=time.time() - self._settings.sweep_after)
+            await self.sweep(unheard=self._settings.sweep_after)
 
-    async def sweep(self, *, rung_before: float) -> int:
-        """Ring for everything that is due; gives how many alerts that were."""
-        total = 0
+    async def sweep(self, *, unheard: float) -> int:
+        """Ring for all that nobody has answered for so many seconds; gives how many alerts."""
+        total, before = 0, await patiently("sweep", self._store.now) - unheard
         for step in self._steps:
-            while ids := await self._due(step, rung_before):
+            while ids := await self._due(step, before):
                 total += len(ids)
                 metrics.SWEPT.labels(step.name).inc(len(ids))
                 await ring(self._bus, step.takes, ids)
@@ -276,10 +292,9 @@ class Sweeper:
             log.info("sweep.rung", count=total)
         return total
 
-    async def _due(self, step: Step, rung_before: float) -> list[str]:
+    async def _due(self, step: Step, before: float) -> list[str]:
         return await patiently(
-            "sweep",
-            lambda: self._store.due(step.name, rung_before=rung_before, limit=SWEEP_IDS),
+            "sweep", lambda: self._store.due(step.name, rung_before=before, limit=SWEEP_IDS)
         )
 
 

@@ -202,6 +202,11 @@ class Settings(BaseSettings):
     llm_run_usd: float | None = Field(
         None, ge=0, description="US dollars that one run may spend. Empty: no limit."
     )
+    llm_pseudonyms: bool = Field(
+        True,
+        description="Whether what other tools ask at /v1 goes out under pseudonyms, as our own "
+        "questions do, and without the secrets in it.",
+    )
     llm_cache_hours: float = Field(
         24.0, ge=0, description="Hours that a model's reply is kept for the same request; 0: none."
     )

@@ -1,7 +1,6 @@
 """The system as services on PostgreSQL and RabbitMQ, and two floors on the same server."""
 
 import asyncio
-import statistics
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ import msgspec
 import psycopg
 from psycopg import sql
 from tests.bench import load
+from tests.bench.costs import Costs, Counter
+from tests.bench.figures import figure, milliseconds
 from tests.postgres import Postgres, postgres
 from tests.rabbitmq import rabbitmq
 from tests.services import CHAIN, SEPARATE, Fleet, fleet
@@ -32,6 +33,7 @@ TABLES = (
 def measure(runs: int) -> dict[str, dict[str, object]]:
     """Chained workers, five services, the straight line and COPY, all in one run."""
     chained, separate, floors, copies = [], [], [], []
+    costs: list[Costs] = []
     latencies: list[float] = []
     with (
         postgres() as server,
@@ -43,7 +45,12 @@ def measure(runs: int) -> dict[str, dict[str, object]]:
                 label = f"{name}{run}"
                 url, bus = server.create(label), broker.create(label)
                 with fleet(Path(top) / label, url, bus, groups, log_level="warning") as running:
-                    rates.append(_throughput(running))
+                    if name == "c":
+                        counter = Counter(running, server, broker)
+                        rates.append(_throughput(running, counter))
+                        costs.append(counter.costs(ALERTS))
+                    else:
+                        rates.append(_throughput(running))
                     if name == "c" and run == runs - 1:
                         latencies = asyncio.run(_paced(running, url))
                 if name == "c":
@@ -51,19 +58,24 @@ def measure(runs: int) -> dict[str, dict[str, object]]:
                     floors.append(_floor(server, f"f{run}", url, rows))
                     copies.append(_copy(server, f"p{run}", url, rows))
                 server.drop(label)
+    ratios = [rate / floor for rate, floor in zip(chained, floors, strict=True)]
     return {
         "chained.alerts_per_s": _figure(chained),
         "chained.floor_alerts_per_s": _figure(floors),
+        "chained.ratio_to_floor": figure(ratios, "1", 2),
         "copy.alerts_per_s": _figure(copies),
-        "chained.p50_ms_at_200": _milliseconds(latencies, 0.50),
-        "chained.p99_ms_at_200": _milliseconds(latencies, 0.99),
+        "chained.p50_ms_at_200": milliseconds(latencies, 0.50),
+        "chained.p99_ms_at_200": milliseconds(latencies, 0.99),
         "services.alerts_per_s": _figure(separate),
+        **{f"cost.{part}_us": figure([c[part] for c in costs], "µs", 1) for part in costs[0]},
     }
 
 
-def _throughput(running: Fleet) -> float:
+def _throughput(running: Fleet, counter: Counter | None = None) -> float:
     asyncio.run(_send(running, range(0, WARM_UP, BATCH)))
     running.settle()
+    if counter is not None:
+        counter.begin()
     started = time.perf_counter()
     asyncio.run(_send(running, range(WARM_UP, WARM_UP + ALERTS, BATCH)))
     balance = running.settle()
@@ -190,17 +202,4 @@ def _copy(server: Postgres, name: str, url: str, rows: dict[str, list[tuple[Any,
 
 
 def _figure(values: Sequence[float]) -> dict[str, object]:
-    return {
-        "value": round(statistics.median(values)),
-        "unit": "alerts/s",
-        "spread": [round(min(values)), round(max(values))],
-    }
-
-
-def _milliseconds(values: Sequence[float], share: float) -> dict[str, object]:
-    ordered = sorted(values)
-    return {
-        "value": round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1),
-        "unit": "ms",
-        "spread": [round(ordered[0], 1), round(ordered[-1], 1)],
-    }
+    return figure(values, "alerts/s")

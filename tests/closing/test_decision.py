@@ -121,6 +121,19 @@ def test_what_a_guard_keeps_open_is_never_closed_and_says_which(why: str) -> Non
     assert closing.why == why
 
 
+def test_decisions_on_the_rule_lower_no_score_but_may_keep_an_alert_open() -> None:
+    plain = decide(policy(), BASE)
+    for weight in (-3.0, 1.0):
+        moved = structs.replace(lowering("prior.decisions"), weight=weight)
+        after = with_verdict(BASE, evidence=(*BASE.verdict.evidence, moved), probability=0.02)
+        closing = decide(policy(), after)
+        assert closing.probability == pytest.approx(plain.probability)
+        assert closing.action is ClosingAction.CLOSED
+    doubted = with_verdict(after, probability=0.5)
+    assert decide(policy(), doubted).action is ClosingAction.LEFT
+    assert not decide(policy(), with_verdict(after, probability=float("nan"))).closable
+
+
 def test_undetermined_alerts_close_only_when_the_rules_say_so() -> None:
     found = GUARDED["triage does not call it harmless"]
     assert decide(policy(undetermined=True), found).action is ClosingAction.CLOSED

@@ -2,11 +2,8 @@
 
 import asyncio
 import json
-import sqlite3
 import time
-import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +44,12 @@ def send(server: Server, client: httpx2.Client, numbers: range) -> list[str]:
 
 
 def judge(server: Server, ids: list[str], word: str) -> None:
-    """People decide, straight in the table that holds what they decide."""
-    with sqlite3.connect(server.database, timeout=30) as connection:
-        connection.executemany(
-            "INSERT INTO dispositions VALUES (?, ?, ?, 'seen', 'a person', ?, NULL)",
-            [(str(uuid.uuid4()), i, word, datetime.now(UTC).isoformat()[:26] + "Z") for i in ids],
-        )
-    connection.close()
+    """People decide."""
+    said = {"disposition": word, "reason": "looked at {} %s"}
+    with server.client() as client:
+        for alert_id in ids:
+            answer = client.post(f"{ALERTS}/{alert_id}/disposition", json=said)
+            assert answer.status_code < 300, answer.text
 
 
 def samples(client: httpx2.Client) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,20 +25,21 @@ from tests.closing.world import (
 from tests.flow.test_runner import accept
 from tests.rules.reference import migrated_checks
 
-from tocsin.app import Store, open_store, running
+from tocsin.app import Store, open_store, resources, running
 from tocsin.bus.memory import MemoryBus
 from tocsin.closing import Autoclose
 from tocsin.closing.life import Clock
 from tocsin.errors import ConflictError, InputError
 from tocsin.ingest import BodyKind, Limits, read_body
-from tocsin.model import AlertStatus, ClosingAction, ClosingMode, ClosingRules, Disposition
-from tocsin.pipeline import STEPS
-from tocsin.ports import Resources
+from tocsin.model import AlertStatus, ClosingAction, ClosingMode, ClosingRules, Disposition, Dossier
+from tocsin.pipeline import TO_VERDICT
+from tocsin.ports import OpinionRequest
 from tocsin.runner import Worker
 from tocsin.settings import Settings
 from tocsin.store.audit_trail import AuditStore
 from tocsin.store.closures import hold
 from tocsin.store.database import Database
+from tocsin.store.opinions import Queue
 from tocsin.store.queries import AlertFilter
 from tocsin.store.tables import (
     audit_logs,
@@ -140,17 +142,39 @@ async def test_on_it_closes_leaves_the_draw_and_counts_and_tells_who_closed(
 async def test_triage_in_a_process_of_its_own_closes_too(store: Store, settings: Settings) -> None:
     await enabled(store, settings)
     ids = await accepted(store, settings, range(1000, 1040))
-    resources = Resources(
-        settings, store.inventory, store.history, store.indicators, closing=store.closing
-    )
-    for steps in (STEPS[:-1], STEPS[-1:]):
-        await Worker(steps, resources, store.dossiers, MemoryBus(), settings).process(ids)
+    given = resources(settings, store)
+    for steps in (TO_VERDICT[:-1], TO_VERDICT[-1:]):
+        await Worker(steps, given, store.dossiers, MemoryBus(), settings).process(ids)
     done = await actions(store, ids)
     closed = {i for i, action in done.items() if action == "closed"}
     assert closed
     found = await statuses(store, ids)
     assert {i for i, status in found.items() if status is AlertStatus.CLOSED} == closed
     assert {found[i] for i in found.keys() - closed} == {AlertStatus.TRIAGED}
+
+
+async def test_an_alert_on_which_an_opinion_is_awaited_stays_open(
+    store: Store, settings: Settings
+) -> None:
+    await enabled(store, settings)
+    ids = await accepted(store, settings, range(1000, 1040))
+    asked = set(ids[::2])
+
+    def wanted(batch: Sequence[Dossier]) -> list[OpinionRequest]:
+        some = [d.alert_id for d in batch if d.alert_id in asked]
+        return [OpinionRequest(alert_id, 0.5, "a test asks") for alert_id in some]
+
+    store.dossiers.queue = Queue(wanted, 1000)
+    given = resources(settings, store)
+    await Worker(TO_VERDICT, given, store.dossiers, MemoryBus(), settings).process(ids)
+    done = await actions(store, ids)
+    closed = {i for i, action in done.items() if action == "closed"}
+    assert closed
+    assert not closed & asked
+    left = [i for i in asked if i in done]
+    assert all(done[i] == "sampled" for i in left)
+    queue = await store.closing.queue(1, limit=1000)
+    assert not asked & {line.sample.alert_id for line in queue}, "nor would they have been closed"
 
 
 async def test_a_closed_alert_is_reopened_once_and_remembered(
@@ -163,9 +187,10 @@ async def test_a_closed_alert_is_reopened_once_and_remembered(
     assert not await store.dossiers.reopen(closed[0], actor="a person {}")
     assert not await store.dossiers.reopen("nothing", actor="a person {}")
     assert (await statuses(store, closed[:1]))[closed[0]] is AlertStatus.TRIAGED
-    await judge(store, closed[:1], TRUE)
+    await judge(store, closed[:2], TRUE)
+    assert not await store.dossiers.reopen(closed[1], actor="x"), "undoing a decision is another"
     report = await autoclose.report()
-    assert (report.reopened, report.missed) == (1, 1)
+    assert (report.reopened, report.missed) == (1, 2)
     closing = await store.closing.closing_of(closed[0])
     assert closing is not None
     assert closing.reopened_by == "a person {}"
@@ -225,10 +250,8 @@ async def test_the_kill_switch_is_obeyed_by_a_worker_that_has_not_heard_of_it(
 ) -> None:
     slow = settings.model_copy(update={"autoclose_refresh": 3600.0})
     autoclose = await enabled(store, settings)
-    resources = Resources(
-        slow, store.inventory, store.history, store.indicators, closing=store.closing
-    )
-    worker = Worker(STEPS, resources, store.dossiers, MemoryBus(), slow)
+    given = resources(slow, store)
+    worker = Worker(TO_VERDICT, given, store.dossiers, MemoryBus(), slow)
     first = await accepted(store, slow, range(900, 940))
     await worker.process(first)
     assert "closed" in (await actions(store, first)).values()

@@ -8,12 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tests.flow.test_runner import accept
 
-from tocsin.app import Store
+from tocsin.app import Store, resources
 from tocsin.bus.memory import MemoryBus
 from tocsin.closing import Autoclose
 from tocsin.model import ClosingRules, Disposition
-from tocsin.pipeline import STEPS
-from tocsin.ports import Resources
+from tocsin.pipeline import TO_VERDICT
 from tocsin.runner import Worker
 from tocsin.settings import Settings
 from tocsin.store.tables import closures, dispositions
@@ -51,10 +50,9 @@ async def triaged(store: Store, settings: Settings, alerts: Sequence[object]) ->
     """These alerts through the gate and all steps; a worker of its own, as a new process has."""
     answers = await accept(store, settings, alerts)
     ids = [answer.alert_id for answer in answers]
-    resources = Resources(
-        settings, store.inventory, store.history, store.indicators, closing=store.closing
-    )
-    await Worker(STEPS, resources, store.dossiers, MemoryBus(), settings).process(ids)
+    await Worker(
+        TO_VERDICT, resources(settings, store), store.dossiers, MemoryBus(), settings
+    ).process(ids)
     return ids
 
 

@@ -297,6 +297,7 @@ def test_a_follow_up_can_be_tried_again_over_http(tmp_path: Path) -> None:
         assert server.balance()["parked"] == 0
         doctor = tocsin(server.data, "doctor").stdout.decode()
         assert "1 follow-ups are parked" in doctor
+        assert ids[0] in doctor
         answer = client.post(f"{ALERTS}/{ids[0]}/retry")
         assert answer.json() == {"alert_id": ids[0], "status": "triaged"}
         end = time.monotonic() + 30

@@ -260,6 +260,6 @@ def test_the_metrics_can_be_parsed_and_hold_the_balance(
     assert set(balance) == {"received", "triaged", "folded", "parked", "in_flight"}
     assert balance["received"] >= COUNT
     steps = {s.labels["step"] for s in families["tocsin_step_alerts"].samples}
-    assert steps == {"normalize", "context", "intel", "triage"}
+    assert steps == {"normalize", "context", "intel", "triage", "after"}
     rows = query(server.database, "SELECT count(*) FROM triage_results")
     assert rows[0][0] >= COUNT

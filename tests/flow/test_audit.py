@@ -24,13 +24,13 @@ from tocsin.cli.audit import check_file
 from tocsin.errors import NotFoundError
 from tocsin.model import KeyScope
 from tocsin.pipeline import FIRST
+from tocsin.ports import Failure
 from tocsin.settings import Settings
 from tocsin.store import audit, migrate
 from tocsin.store.audit_chain import REGISTER, AuditRow, Head
 from tocsin.store.audit_check import Report, places
 from tocsin.store.audit_trail import AuditStore
 from tocsin.store.database import Database
-from tocsin.store.dossiers import Failure
 from tocsin.store.tables import audit_heads, audit_logs, metadata
 
 JSON = {"Content-Type": "application/json"}

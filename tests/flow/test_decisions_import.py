@@ -43,6 +43,7 @@ def said(done: "CompletedProcess[bytes]") -> str:
     return done.stdout.decode().strip().splitlines()[-1]
 
 
+@pytest.mark.timeout(300)
 def test_a_file_is_imported_repeated_and_exported(settings: Settings, tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = [
         {"alert": alert(n), "disposition": "false_positive" if n % 3 else "true_positive",

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from tests.flow.test_runner import broken, dump
 from tests.following import AFTER, attack_alert, day, drive, follow, judge, know_the_scanner
 
+from tocsin import metrics
 from tocsin.app import Store, open_store, resources
 from tocsin.bus.memory import MemoryBus
 from tocsin.model import AlertStatus, AssetRecord, Indicator, ObservableType
@@ -41,6 +42,11 @@ async def worker(store: Store, settings: Settings) -> Worker:
     return Worker([AFTER], resources(settings, store), store.dossiers, MemoryBus(), settings)
 
 
+def verdicts_counted() -> float:
+    (family,) = metrics.VERDICTS.collect()
+    return sum(s.value for s in family.samples if s.name.endswith("_total"))
+
+
 def test_what_follows_a_verdict_is_a_chain_of_its_own() -> None:
     assert [[step.name for step in chain] for chain in chains(STEPS)] == [
         ["normalize", "context", "intel", "triage"], ["after"],
@@ -58,7 +64,9 @@ async def test_an_alert_is_triaged_before_anything_follows(
     assert await store.dossiers.in_flight() == 0
     following = await store.balance.follow_ups()
     assert (following.waiting, following.parked, following.done) == (2, 0, 0)
+    counted = verdicts_counted()
     await follow(store, settings, ids)
+    assert verdicts_counted() == counted, "a verdict is counted once"
     following = await store.balance.follow_ups()
     assert (following.waiting, following.parked, following.done) == (0, 0, 2)
     assert await store.balance.counts() == counts

@@ -71,6 +71,7 @@ def state(server: Server) -> int:
     return rows[0]["version"] if rows else 0
 
 
+@pytest.mark.timeout(600)  # some fifteen processes, one after the other
 def test_a_model_is_learned_goes_live_and_is_taken_back(running: Server) -> None:
     early = run(running, "learn", "--json")
     assert early.returncode == 0, early.stderr
@@ -165,6 +166,7 @@ def test_only_one_process_learns_at_once(running: Server) -> None:
     assert run(running, "learn", "--json").returncode == 0, "a lease of the dead runs out"
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_server_learns_on_its_schedule(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest

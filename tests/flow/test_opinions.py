@@ -277,14 +277,48 @@ async def test_what_a_person_has_decided_is_leased_as_such(
 ) -> None:
     store.dossiers.queue = wants(100)
     ids = await work(store, settings, 2)
+    await decide(store, ids[0])
+    leased = {one.dossier.alert_id: one.decided for one in await store.opinions.lease(5, 60)}
+    assert leased == {ids[0]: True, ids[1]: False}
+
+
+async def close(store: Store, alert_id: str) -> None:
+    closed = sa.update(alerts).where(alerts.c.alert_id == alert_id)
+    await store.database.write(lambda c: c.execute(closed.values(status="closed")).rowcount)
+
+
+async def test_an_alert_that_a_policy_closed_is_given_back_by_a_raise(
+    store: Store, settings: Settings
+) -> None:
+    store.dossiers.queue = wants(100)
+    raised, calm = await work(store, settings, 2)
+    for alert_id in (raised, calm):
+        await close(store, alert_id)
+    await store.opinions.lease(5, 60)
+    await store.opinions.finish(opinion(raised), {})
+    low = Change(risk_before=0, risk_after=0, review_before=False, review_after=False)
+    await store.opinions.finish(opinion(calm, change=low), {})
+    assert (await rows(store, alerts, raised))["status"] == "triaged"
+    assert (await rows(store, alerts, calm))["status"] == "closed"
+
+
+async def test_an_alert_that_a_person_closed_stays_closed(store: Store, settings: Settings) -> None:
+    store.dossiers.queue = wants(100)
+    (alert_id,) = await work(store, settings, 1)
+    await store.opinions.lease(5, 60)
+    await close(store, alert_id)
+    await decide(store, alert_id)
+    await store.opinions.finish(opinion(alert_id), {})
+    assert (await rows(store, alerts, alert_id))["status"] == "closed"
+
+
+async def decide(store: Store, alert_id: str) -> None:
     decided = sa.insert(dispositions).values(
         disposition_id="d-1",
-        alert_id=ids[0],
+        alert_id=alert_id,
         disposition=Disposition.TRUE_POSITIVE.value,
         reason="seen",
         actor="a test",
         decided_at=datetime.now(UTC),
     )
     await store.database.write(lambda c: c.execute(decided).rowcount)
-    leased = {one.dossier.alert_id: one.decided for one in await store.opinions.lease(5, 60)}
-    assert leased == {ids[0]: True, ids[1]: False}

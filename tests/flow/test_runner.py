@@ -1,8 +1,8 @@
 """What the runner promises: poison is isolated, the database may go away, bells may be lost."""
 
 import asyncio
+import contextlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -24,6 +24,7 @@ from tocsin.pipeline import TO_VERDICT as STEPS
 from tocsin.ports import Accepted, Resources, Step, Work
 from tocsin.runner import Sweeper, Worker
 from tocsin.settings import Settings
+from tocsin.store.dossiers import DossierStore
 from tocsin.store.queries import AlertFilter
 from tocsin.store.tables import metadata
 
@@ -157,8 +158,8 @@ async def test_a_lost_bell_costs_a_delay_and_no_alert(store: Store, settings: Se
     ids = [answer.alert_id for answer in answers]
     bus = MemoryBus()
     sweeper = Sweeper([FIRST], store.dossiers, bus, settings)
-    assert await sweeper.sweep(rung_before=0) == 0, "a bell that may still be heard"
-    assert await sweeper.sweep(rung_before=time.time()) == 30
+    assert await sweeper.sweep(unheard=60) == 0, "a bell that may still be heard"
+    assert await sweeper.sweep(unheard=0) == 30
     worker = Worker(STEPS, resources(store, settings), store.dossiers, bus, settings)
     task = asyncio.create_task(worker.run())
     while await store.dossiers.in_flight():
@@ -197,6 +198,42 @@ async def test_while_the_database_is_away_the_worker_waits(
     await asyncio.wait_for(worker.process(ids), 20)
     assert await verdicts(store, ids) == set(ids)
     assert (await store.balance.counts()).parked == 0
+
+
+def slow(step: Step, seconds: float) -> Step:
+    """The real step, but it waits for somebody, holding its batch for a short lease only."""
+
+    def build(given: Resources) -> Work:
+        work = step.work(given)
+
+        async def waits(batch: Sequence[Dossier]) -> list[Dossier]:
+            if batch:
+                await asyncio.sleep(seconds)
+            return await work(batch)
+
+        return waits
+
+    return replace(step, work=build, lease=2.0)
+
+
+async def test_a_living_worker_keeps_its_batch_and_a_dead_ones_is_soon_free(
+    store: Store, settings: Settings
+) -> None:
+    answers = await accept(store, settings, [{"title": f"a {n}"} for n in range(20)])
+    ids = [answer.alert_id for answer in answers]
+    other = DossierStore(store.database, owner="other", first_step=FIRST.name)
+    steps = [slow(step, 60 if step is STEPS[-1] else 0) for step in STEPS]
+    worker = Worker(steps, resources(store, settings), store.dossiers, MemoryBus(), settings)
+    living = asyncio.create_task(worker.process(ids))
+    for _ in range(8):  # twice its lease
+        await asyncio.sleep(0.5)
+        assert await other.claim(FIRST.name, ids, 60) == set()
+        assert await other.due(FIRST.name, rung_before=2**40, limit=50) == []
+    living.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await living
+    await asyncio.sleep(2.1)
+    assert await other.claim(FIRST.name, ids, 60) == set(ids)
 
 
 @examples(

@@ -127,13 +127,28 @@ async def test_a_failure_gives_back_what_was_reserved_and_a_timeout_is_charged_i
     assert 9_800 < left < 9_950
 
 
+async def test_a_request_that_is_cancelled_while_it_reserves_leaves_nothing_behind(
+    store: Store, settings: Settings, first: ModelServer
+) -> None:
+    async with routing(settings, store, at(first.url), llm_day_tokens=100_000) as router:
+        for number in range(40):
+            asking = asyncio.create_task(router.complete(ask(f"{number}", run="r")))
+            await asyncio.sleep(number / 4000)  # in whatever it does by then
+            asking.cancel()
+            await asyncio.wait([asking])
+        left = (await router.ledger.left())["tokens"]
+    booked = await store.model_usage.usage(today())
+    assert 100_000 - left == sum(row.prompt_tokens + row.completion_tokens for row in booked)
+    assert all(member.places._value == 8 for member in router.members)
+
+
 async def test_a_reply_of_no_use_is_charged_all_the_same(
     store: Store, settings: Settings, first: ModelServer
 ) -> None:
     first.behave = raw(b'{"choices": [')
     async with routing(settings, store, at(first.url), llm_day_tokens=10_000) as router:
         with pytest.raises(ModelUnavailable):
-            await router.complete(ask("x" * 300, deadline=0.4))
+            await router.complete(ask("x" * 300, deadline=2.0))
         assert (await router.ledger.left())["tokens"] < 9_950
     (usage,) = await store.model_usage.usage(today())
     assert usage.failed == usage.calls >= 1

@@ -83,7 +83,7 @@ async def test_anthropic_gets_its_system_prompt_apart_and_its_usage_is_counted_w
             "cache_creation_input_tokens": 10, "cache_read_input_tokens": 20,
         },
     )  # fmt: skip
-    claude_at = {**at(anthropic.url, "claude"), "kind": "anthropic", "url": anthropic.url}
+    claude_at = {**at(anthropic.url, "claude"), "kind": "anthropic"}  # with or without /v1
     request = replace(
         ask(seed=1),
         messages=(

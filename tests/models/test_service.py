@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,12 @@ from tests.servers import environment, tocsin
 from tests.services import Service
 
 SECRET = "sk-service-SECRET"
+BREAKING = {
+    "bad-500": (fail(500), 503, "model_unavailable"),
+    "bad-hanging": (hang(), 503, "model_unavailable"),
+    "bad-broken": (raw(b"{"), 503, "model_unavailable"),
+    "bad-refused": (fail(400, "too long {} %s"), 400, "model_refused"),
+}
 HELLO = [{"role": "user", "content": "hello"}]
 
 
@@ -31,6 +38,7 @@ class Running:
     reader: str
     data: Path
     settings: dict[str, str]
+    bad: ModelServer
 
     def client(self, **options: Any) -> openai.OpenAI:
         return openai.OpenAI(
@@ -47,18 +55,20 @@ class Running:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data = tmp_path_factory.mktemp("llm")
-    with serving() as near, serving(say("from afar")) as far:
+    with serving() as near, serving(say("from afar")) as far, serving() as bad:
         providers = [
             {"name": "near", "url": f"{near.url}/v1", "model": "small", "priority": 1,
              "timeout": 3, "price_in": 10, "price_out": 20},
             {"name": "far", "url": f"{far.url}/v1", "model": "large", "priority": 2, "timeout": 3},
+            *({"name": name, "url": f"{bad.url}/v1", "model": "bad", "priority": 3, "timeout": 2}
+              for name in BREAKING),
         ]  # fmt: skip
         settings = {
             "llm_providers": json.dumps(providers),
             "llm_keys": json.dumps({"near": SECRET}),
             "llm_run_tokens": "2000",
             "llm_day_usd": "1000",
-            "llm_deadline": "8",
+            "llm_deadline": "20",
             "log_level": "debug",
             "log_format": "json",
         }
@@ -72,7 +82,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             service.wait()
             yield Running(
                 service, near, far, made.stdout.decode().strip(),
-                reader.stdout.decode().strip(), data, settings,
+                reader.stdout.decode().strip(), data, settings, bad,
             )  # fmt: skip
         finally:
             service.kill()
@@ -158,7 +168,7 @@ def test_the_official_client_parses_structured_output(running: Running) -> None:
 
 def test_the_models_are_listed_and_may_be_asked_by_name(running: Running) -> None:
     with running.client() as client:
-        assert [model.id for model in client.models.list()] == ["tocsin", "near", "far"]
+        assert [model.id for model in client.models.list()] == ["tocsin", "near", "far", *BREAKING]
         reply = client.chat.completions.create(model="far", messages=HELLO)
         assert reply.choices[0].message.content == "from afar"
         with pytest.raises(openai.BadRequestError, match="there is no such model"):
@@ -243,28 +253,52 @@ def test_what_is_too_large_or_elsewhere_is_said_in_the_same_shape(running: Runni
     assert running.post({"messages": HELLO}, **{"X-Tocsin-Purpose": "Über"[1:]}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("behave", "status", "code"),
-    [
-        (fail(500), 503, "model_unavailable"),
-        (hang(), 503, "model_unavailable"),
-        (raw(b"{"), 503, "model_unavailable"),
-        (fail(400, "too long {} %s"), 400, "model_refused"),
-    ],
-    ids=["500", "hanging", "broken", "refused"],
-)
-def test_when_no_provider_helps_the_error_says_why(
-    behave: Any, status: int, code: str, running: Running
-) -> None:
-    running.far.behave = behave
-    answer = running.post(
-        {"messages": [{"role": "user", "content": f"{code} {status}"}], "model": "far"}
-    )
+@pytest.mark.parametrize("name", BREAKING)
+def test_when_no_provider_helps_the_error_says_why(name: str, running: Running) -> None:
+    running.bad.behave, status, code = BREAKING[name]
+    answer = running.post({"messages": HELLO, "model": name})
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == code
     assert ("retry-after" in answer.headers) == (status == 503)
     if status == 400:
         assert "too long {} %s" in answer.json()["error"]["message"]
+
+
+TOLD = "WS-042.corp.local (10.1.2.3): CORP\\jdoe ran net use /user:jdoe --password Hunter2!Secret"
+
+
+def test_what_other_tools_say_goes_out_under_pseudonyms_and_comes_back(running: Running) -> None:
+    def echo(server: ModelServer, body: dict[str, Any]) -> Any:
+        return say(f"I saw: {body['messages'][-1]['content']}")(server, body)
+
+    def echo_json(server: ModelServer, body: dict[str, Any]) -> Any:
+        return say(json.dumps({"saw": body["messages"][-1]["content"]}))(server, body)
+
+    for behave, more in ((echo, {}), (echo_json, {"response_format": {"type": "json_object"}})):
+        running.near.behave = behave
+        answer = running.post({"messages": [{"role": "user", "content": TOLD}], **more})
+        text = answer.json()["choices"][0]["message"]["content"]
+        sent = running.near.seen[-1].body["messages"][-1]["content"]
+        for name in ("WS-042", "corp.local", "10.1.2.3", "jdoe", "Hunter2"):
+            assert name not in json.dumps(running.near.seen[-1].body), sent
+        restored = json.loads(text)["saw"] if more else text
+        assert "WS-042.corp.local (10.1.2.3): CORP\\jdoe ran" in restored
+        assert "Hunter2" not in text, "a secret comes back from nowhere"
+
+
+@pytest.mark.parametrize("text", ["word " * 40_000, "\ufdfa" * 2_000 + " end", "x\0y {} %s \u2028"])
+def test_a_prompt_arrives_whole(text: str, running: Running) -> None:
+    import unicodedata
+
+    running.post({"messages": [{"role": "user", "content": text}]})
+    sent = running.near.seen[-1].body["messages"][-1]["content"]
+    assert sent == unicodedata.normalize("NFKC", text)
+
+
+def test_a_prompt_too_long_to_be_looked_through_is_refused(running: Running) -> None:
+    answer = running.post({"messages": [{"role": "user", "content": "x" * 300_000}]})
+    assert answer.status_code == 400
+    assert "TOCSIN_LLM_PSEUDONYMS" in answer.json()["error"]["message"]
 
 
 def test_many_at_once_are_all_answered(running: Running) -> None:
@@ -281,7 +315,8 @@ def test_many_at_once_are_all_answered(running: Running) -> None:
 def test_health_and_metrics_say_which_provider_is_down(running: Running) -> None:
     health = httpx2.get(f"{running.service.url}/health", timeout=10)
     assert (health.status_code, health.json()["status"]) == (200, "up")
-    assert health.json()["models"] == {"near": {"status": "up"}, "far": {"status": "up"}}
+    assert set(health.json()["models"]) == {"near", "far", *BREAKING}
+    assert health.json()["models"]["near"] == {"status": "up"}
     running.post({"messages": [{"role": "user", "content": "for the metrics"}]})
     metrics = httpx2.get(f"{running.service.url}/metrics", timeout=10).text
     found = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
@@ -308,13 +343,18 @@ def test_what_was_spent_is_shown_by_the_command_line(running: Running) -> None:
     assert any(row["purpose"] == "accounting" and row["cost_usd"] > 0 for row in rows)
 
 
+def check(running: Running) -> "subprocess.CompletedProcess[bytes]":
+    names = ("--provider", "near", "--provider", "far")
+    return tocsin(running.data, "llm", "check", *names, **running.settings)
+
+
 def test_check_asks_each_provider_and_says_which_fails(running: Running) -> None:
     for _ in range(2):
-        done = tocsin(running.data, "llm", "check", **running.settings)
+        done = check(running)
         assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     assert len(running.near.seen) == len(running.far.seen) == 2, "not from the cache"
     running.far.behave = fail(401, f"wrong key {SECRET}")
-    done = tocsin(running.data, "llm", "check", **running.settings)
+    done = check(running)
     assert done.returncode == 1
     assert "far: unauthorized (401)" in done.stdout.decode()
     done = tocsin(running.data, "llm", "check", "--provider", "nobody", **running.settings)

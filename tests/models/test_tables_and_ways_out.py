@@ -12,7 +12,7 @@ from tests.models.servers import ModelServer
 from tests.servers import serving, tocsin
 
 from tocsin.app import Store
-from tocsin.errors import InputError, ModelUnavailable
+from tocsin.errors import InputError, ModelUnavailable, SettingsError
 from tocsin.http import Breaker, HttpClient, check_host
 from tocsin.settings import Settings
 from tocsin.store import migrate
@@ -108,6 +108,9 @@ async def test_requests_to_models_go_through_the_proxy(
     async with routing(settings, store, at(url), proxy=first.url) as router:
         assert (await router.complete(ask())).text == "pong"
     assert first.seen[0].path == f"{url}/v1/chat/completions"
+    with pytest.raises(SettingsError, match="TOCSIN_PROXY"):
+        async with routing(settings, store, at(url), proxy="nonsense://x"):
+            pass
     async with routing(settings, store, at(url), proxy="http://127.0.0.1:9") as router:
         with pytest.raises(ModelUnavailable, match="unreachable"):
             await router.complete(ask("not kept", deadline=0.5))

@@ -14,9 +14,11 @@ from tocsin.api.access import needs
 from tocsin.api.model_errors import on_any_error, on_http_error, on_tocsin_error
 from tocsin.app import System
 from tocsin.errors import InputError, TocsinError, Unavailable
+from tocsin.llm import Discreet
 from tocsin.llm import Router as ModelRouter
 from tocsin.model import KeyScope
-from tocsin.ports import ChatMessage, ChatReply, ChatRequest
+from tocsin.ports import ChatMessage, ChatModel, ChatReply, ChatRequest
+from tocsin.redaction import Scope
 
 MOST_BYTES = 4 * 1024 * 1024
 MAX_TOKENS = 1024
@@ -91,7 +93,7 @@ async def complete(request: Request[Any, Any, Any]) -> Response[bytes]:
     if request.app.state.draining.is_set():
         raise Unavailable("the server is stopping", retry_after=5.0)
     asked = _read(await request.body())
-    reply = await _router(request).complete(
+    reply = await _model(request).complete(
         ChatRequest(
             messages=tuple(_message(turn, place) for place, turn in enumerate(asked.messages)),
             schema=_schema(asked.response_format),
@@ -125,6 +127,12 @@ async def list_models(request: Request[Any, Any, Any]) -> dict[str, Any]:
         {"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in names
     ]
     return {"object": "list", "data": listed if members else []}
+
+
+def _model(request: Request[Any, Any, Any]) -> ChatModel:
+    """The router, told pseudonyms unless the settings say otherwise."""
+    router, settings = _router(request), request.app.state.system.settings
+    return Discreet(router, Scope.of(settings)) if settings.llm_pseudonyms else router
 
 
 def _router(request: Request[Any, Any, Any]) -> ModelRouter:

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Annotated, Any
 
 from litestar import Request, Router, get, post, put
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from tocsin.api.access import needs
@@ -57,7 +57,9 @@ async def read_policy(request: Request[Any, Any, Any]) -> ClosingReport:
     description="New rules begin a new policy in shadow mode: it draws random samples and closes "
     "nothing. What was proven for the policy before is gone, for its samples were drawn by others.",
 )
-async def begin_policy(request: Request[Any, Any, Any], data: ClosingRules) -> ClosingReport:
+async def begin_policy(
+    request: Request[Any, Any, Any], data: JSONBody[ClosingRules]
+) -> ClosingReport:
     """Begin anew."""
     autoclose = _autoclose(request)
     await autoclose.begin(data, actor=_actor(request))
@@ -102,7 +104,7 @@ async def preview(
     summary="Let it close alerts",
     description="Takes the digest of a preview; refused when what would be closed has changed.",
 )
-async def enable(request: Request[Any, Any, Any], data: Enabling) -> ClosingReport:
+async def enable(request: Request[Any, Any, Any], data: JSONBody[Enabling]) -> ClosingReport:
     """From shadow, or off, to on."""
     autoclose = _autoclose(request)
     await autoclose.enable(data.digest, actor=_actor(request))
@@ -117,7 +119,7 @@ async def enable(request: Request[Any, Any, Any], data: Enabling) -> ClosingRepo
     description="When this is answered no alert is closed any more, in any process.",
 )
 async def disable(
-    request: Request[Any, Any, Any], data: Disabling | None = None
+    request: Request[Any, Any, Any], data: JSONBody[Disabling | None] = None
 ) -> dict[str, str | bool]:
     """Off, at once; the answer waits for batches under way."""
     reason = (data.reason if data else "")[:SAID_LIMIT] or "switched off by a person"
@@ -153,13 +155,14 @@ async def list_samples(
     "/{alert_id:str}/reopen",
     guards=[needs(KeyScope.WRITE)],
     status_code=HTTP_200_OK,
-    summary="Reopen a closed alert",
+    summary="Reopen an alert that the policy closed",
+    description="On an alert that people have decided on, undo their decision instead.",
 )
 async def reopen_alert(request: Request[Any, Any, Any], alert_id: FromPath[str]) -> dict[str, str]:
     """Give an alert that was closed back to people."""
     system: System = request.app.state.system
     if not await system.store.dossiers.reopen(alert_id, actor=_actor(request)):
-        raise NotFoundError(f"there is no closed alert {alert_id}")
+        raise NotFoundError(f"the policy has not closed {alert_id}, or people decided on it")
     return {"alert_id": alert_id, "status": AlertStatus.TRIAGED.value}
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, delete, get, post
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from tocsin import metrics
@@ -100,7 +100,7 @@ class Bulks(Record, frozen=True, kw_only=True, omit_defaults=False):
     "earlier one. Priors move at once.",
 )
 async def decide(
-    request: Request[Any, Any, Any], alert_id: FromPath[str], data: NewDecision
+    request: Request[Any, Any, Any], alert_id: FromPath[str], data: JSONBody[NewDecision]
 ) -> Decided:
     """Decide one alert."""
     system: System = request.app.state.system
@@ -155,7 +155,7 @@ async def undo(request: Request[Any, Any, Any], disposition_id: FromPath[str]) -
     "sample, counts by rule, source and verdict, the filter as it was used and a token. Then with "
     "that filter and token; 409 if other alerts match by then. At most 100,000 alerts.",
 )
-async def decide_many(request: Request[Any, Any, Any], data: NewBulk) -> Bulk:
+async def decide_many(request: Request[Any, Any, Any], data: JSONBody[NewBulk]) -> Bulk:
     """Preview or decide what a filter matches."""
     system: System = request.app.state.system
     bulks, actor, reason = system.store.bulk_decisions, _actor(request), _reason(data.reason)

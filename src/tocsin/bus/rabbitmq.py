@@ -30,6 +30,7 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 AWAY_SECONDS = 1.0
 TRACES = "tocsin-traces"
+ID_LIMIT = 128  # characters of an alert's id; what is longer is not ours
 # aiormq raises RuntimeError on a connection that has just been closed.
 BROKEN = (AMQPError, OSError, TimeoutError, RuntimeError, ChannelInvalidStateError)
 
@@ -272,10 +273,13 @@ class _Listener:
 def ids_of(message: AbstractIncomingMessage) -> tuple[str, ...]:
     """The ids of an envelope; none of one that is not ours."""
     try:
-        return _ids.decode(message.body)
-    except msgspec.MsgspecError:
+        ids = _ids.decode(message.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        ids = ("",)
+    known = tuple([i for i in ids if 0 < len(i) <= ID_LIMIT and "\0" not in i])
+    if len(known) != len(ids):
         log.warning("bus.strange_message", queue=message.routing_key, bytes=len(message.body))
-        return ()
+    return known
 
 
 def headers_of(ids: Sequence[str], traces: Traces) -> aio_pika.abc.HeadersType:

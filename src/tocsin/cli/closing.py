@@ -213,7 +213,7 @@ def reopen(
     """
     done = _with(database, lambda _, store: store.dossiers.reopen(alert_id, actor=ACTOR))
     if not done:
-        raise NotFoundError(f"there is no closed alert {alert_id}")
+        raise NotFoundError(f"the policy has not closed {alert_id}, or people decided on it")
     typer.echo(f"reopened {plain(alert_id)}")
 
 

@@ -18,6 +18,9 @@ from tocsin.settings import Settings, load
 from tocsin.store import migrate
 from tocsin.store.database import Database
 
+NOTHING = "nothing is that old"
+SHOWN = 10  # of many that are alike
+
 app = typer.Typer(no_args_is_help=True, help="Look after the database.")
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="Database URL; default TOCSIN_DATABASE.")]
@@ -100,17 +103,16 @@ async def _retain(
 ) -> None:
     async with open_store(settings) as store:
         expired = await store.retention.preview(before, statuses)
+        total = sum(found.alerts for found in expired)
         for found in expired:
-            typer.echo(
-                f"{found.status.value}: {found.alerts} alerts, received "
-                f"{found.oldest:%Y-%m-%d %H:%M} to {found.newest:%Y-%m-%d %H:%M} UTC"
-            )
+            typer.echo(f"{found.month} {found.status.value}: {found.alerts} alerts")
         if dry_run or not expired:
-            typer.echo("nothing was deleted" if dry_run else "nothing is that old")
+            would = f"{total} alerts would go; nothing was deleted" if total else NOTHING
+            typer.echo(would)
             return
         deleted = 0
         with progress() as bar:
-            task = bar.add_task("delete", total=sum(found.alerts for found in expired))
+            task = bar.add_task("delete", total=total)
             async for count in store.retention.purge(before, statuses):
                 deleted += count
                 bar.advance(task, count)
@@ -165,6 +167,8 @@ async def _report(store: Store) -> int:
             f"WARN  {following.parked} follow-ups are parked (their alerts are triaged); try one "
             "again: POST /api/v1/alerts/ID/retry"
         )
+        for alert_id in await store.balance.parked_follow_ups(SHOWN):
+            typer.echo(f"      {alert_id}")
     indicators = await store.indicators.count()
     typer.echo(
         f"{'ok   ' if indicators else '-    '} intelligence: "

@@ -102,7 +102,8 @@ async def _check(settings: Settings, wanted: Sequence[str]) -> int:
                         f"there is no provider {name}; there are: {', '.join(known)}"
                     )
             names = [name for name in known if not wanted or name in wanted]
-            found = await asyncio.gather(*(_try_out(router, name) for name in names))
+            with console(stderr=True).status(f"asking {', '.join(names)} …"):
+                found = await asyncio.gather(*(_try_out(router, name) for name in names))
         finally:
             await router.close()
     shown = table("provider", "model", "answer", "seconds", "tokens in", "tokens out", "cost USD")
@@ -125,8 +126,12 @@ async def _check(settings: Settings, wanted: Sequence[str]) -> int:
 
 
 async def _try_out(router: Router, name: str) -> ChatReply | TocsinError:
+    timeout = next(m.config.timeout for m in router.members if m.name == name)
     request = ChatRequest(
-        messages=({"role": "user", "content": QUESTION},), max_tokens=TOKENS, purpose="check"
+        messages=({"role": "user", "content": QUESTION},),
+        max_tokens=TOKENS,
+        purpose="check",
+        deadline=timeout,
     )
     try:
         return await router.try_out(name, request)

@@ -19,6 +19,7 @@ from tocsin.cli.look import LEVEL_STYLE, console, plain, progress, table
 from tocsin.errors import PayloadError
 from tocsin.ingest import Limits
 from tocsin.model import Dossier
+from tocsin.pipeline import TO_VERDICT
 from tocsin.settings import Settings, load
 
 PORTION = 2000
@@ -94,7 +95,8 @@ async def _system(settings: Settings) -> AsyncIterator[System]:
     with tempfile.TemporaryDirectory(prefix="tocsin-") as folder:
         url = f"sqlite:///{Path(folder) / 'triage.db'}"
         temporary = settings.model_copy(update={**patience, "database": url})
-        async with running(temporary) as system:
+        verdicts = tuple(step.name for step in TO_VERDICT)  # nobody would see what follows
+        async with running(temporary, steps=verdicts) as system:
             yield system
 
 

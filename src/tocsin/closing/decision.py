@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 from hmac import digest
+from math import exp, fsum
 from typing import Final
 
 from tocsin.model import (
@@ -24,6 +25,7 @@ from tocsin.model import (
 
 FAMILY: Final = "prior.family."
 OTHER: Final = "other"
+DECISIONS: Final = "prior.decisions"
 DRAWN: Final = "drawn at random for people to judge"
 MODEL_EVIDENCE: Final = ("model.", "narrator.", "llm.", "opinion.")
 """How the names of evidence begin that came from a language model."""
@@ -41,6 +43,19 @@ def class_of(dossier: Dossier) -> str:
             if item.name.startswith(FAMILY) and not item.tainted:
                 return source + "/" + item.name[len(FAMILY) :]
     return source + "/" + OTHER
+
+
+def score(verdict: Verdict) -> float:
+    """The probability without what people's decisions on the rule have moved at once.
+
+    The bound is about a score that means the same for the first sample as for the last. Decisions,
+    those on the samples among them, would change it while it is calibrated; everything else in it
+    stays as long as the version of the model does.
+    """
+    if not any(item.name == DECISIONS for item in verdict.evidence):
+        return verdict.probability
+    total = fsum([item.weight for item in verdict.evidence if item.name != DECISIONS])
+    return 1 / (1 + exp(-max(min(total, 20.0), -20.0)))
 
 
 def drawn(policy: ClosingPolicy, alert_id: str) -> bool:
@@ -72,11 +87,10 @@ def decide(policy: ClosingPolicy, dossier: Dossier) -> Closing:
         return _left(policy, name, verdict, "there is no verdict")
     if name not in policy.rules.classes:
         return _left(policy, name, verdict, "the policy does not name its class")
-    guard = guarded(policy.rules, dossier, verdict)
+    chance = score(verdict)
+    guard = guarded(policy.rules, dossier, verdict, chance)
     chosen = drawn(policy, dossier.alert_id)
-    why = (
-        "drawn at random for people to judge" if chosen else guard or _above(policy, name, verdict)
-    )
+    why = DRAWN if chosen else guard or _above(policy, name, verdict, chance)
     if chosen:
         action = ClosingAction.SAMPLED
     elif why is not None:
@@ -88,7 +102,7 @@ def decide(policy: ClosingPolicy, dossier: Dossier) -> Closing:
     return Closing(
         action=action,
         class_name=name,
-        probability=verdict.probability,
+        probability=chance,
         policy_version=policy.version,
         why=why or "its probability is at most the threshold of its class",
         threshold=policy.thresholds.get(name),
@@ -99,24 +113,25 @@ def decide(policy: ClosingPolicy, dossier: Dossier) -> Closing:
     )
 
 
-def _above(policy: ClosingPolicy, name: str, verdict: Verdict) -> str | None:
+def _above(policy: ClosingPolicy, name: str, verdict: Verdict, chance: float) -> str | None:
     """Why an alert that nothing else keeps open stays so; None when it may be closed."""
     threshold = policy.thresholds.get(name)
     if threshold is None:
         return "no threshold is proven for its class"
     if policy.model_version and verdict.model_version != policy.model_version:
         return "the model is not the one that was calibrated"
-    if not verdict.probability <= threshold:  # also for what is no number
+    if not chance <= threshold:  # also for what is no number
         return "its probability is above the threshold"
     return None
 
 
-def guarded(rules: ClosingRules, dossier: Dossier, verdict: Verdict) -> str | None:
+def guarded(rules: ClosingRules, dossier: Dossier, verdict: Verdict, chance: float) -> str | None:
     """Why the alert stays open whatever its class has been proven for; None when nothing does."""
-    return _by_verdict(rules, verdict) or _by_facts(rules, dossier)
+    return _by_verdict(rules, verdict, chance) or _by_facts(rules, dossier)
 
 
-def _by_verdict(rules: ClosingRules, verdict: Verdict) -> str | None:
+def _by_verdict(rules: ClosingRules, verdict: Verdict, chance: float) -> str | None:
+    highest = EDGES[ceiling_bin(rules.ceiling)]
     undetermined = verdict.verdict is Disposition.UNDETERMINED
     why = None
     if verdict.verdict is Disposition.TRUE_POSITIVE:
@@ -127,7 +142,7 @@ def _by_verdict(rules: ClosingRules, verdict: Verdict) -> str | None:
         why = "triage asks for a person"
     elif not verdict.confidence >= rules.least_confidence:
         why = "the verdict is not sure enough"
-    elif not verdict.probability <= EDGES[ceiling_bin(rules.ceiling)]:
+    elif not (chance <= highest and verdict.probability <= highest):
         why = "its probability is above the ceiling"
     elif any(e.weight < 0 and e.name.startswith(MODEL_EVIDENCE) for e in verdict.evidence):
         why = "a language model's evidence lowers it"

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tocsin import metrics
 from tocsin.errors import PayloadError
 from tocsin.ingest.identity import usable_id
 
@@ -74,6 +75,7 @@ class Limits:
     depth: int
 
 
+@metrics.spent("body")
 def read_body(body: bytes, kind: BodyKind, limits: Limits) -> list[Item | PayloadError]:
     """The alerts of a body, in order; an item that cannot be used is an error in its place.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tocsin import metrics
 from tocsin.errors import InputError, SettingsError
 from tocsin.http import Breaker, check_host
+from tocsin.llm.discreet import Discreet
 from tocsin.llm.ledger import Ledger
 from tocsin.llm.member import Member
 from tocsin.llm.pace import Pace
@@ -19,7 +20,7 @@ from tocsin.model import ProviderKind
 from tocsin.ports import ModelAccounts, ReplyCache
 from tocsin.settings import ModelProvider, Settings
 
-__all__ = ["Ledger", "Router", "build"]
+__all__ = ["Discreet", "Ledger", "Router", "build"]
 
 
 def build(settings: Settings, accounts: ModelAccounts, cache: ReplyCache) -> Router:
@@ -39,13 +40,15 @@ def build(settings: Settings, accounts: ModelAccounts, cache: ReplyCache) -> Rou
 
 
 def _member(config: ModelProvider, settings: Settings) -> Member:
+    key = _key(config, settings)
     try:
         check_host(config.url, settings)
+        provider = _open(config, key, settings)
     except InputError as error:
         raise SettingsError(f"TOCSIN_LLM_PROVIDERS: {config.name}: {error}") from error
     return Member(
         config=config,
-        provider=_open(config, _key(config, settings), settings),
+        provider=provider,
         breaker=Breaker(),
         pace=Pace(config.requests_per_minute, config.tokens_per_minute),
         places=asyncio.Semaphore(config.max_concurrent),

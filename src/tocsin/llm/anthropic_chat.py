@@ -56,7 +56,7 @@ class AnthropicChat:
         self._key = key
         self._dropped: set[str] = set()  # parameters that the model was found not to take
         self._client = anthropic.AsyncAnthropic(
-            base_url=config.url,
+            base_url=config.url.rstrip("/").removesuffix("/v1"),  # the library adds it
             api_key=key or NO_KEY,
             max_retries=0,
             open_telemetry=False,

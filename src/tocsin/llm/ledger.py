@@ -1,10 +1,11 @@
 """What each call is charged to: budgets before it, accounts and metrics after it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from tocsin import logs, metrics
 from tocsin.errors import BudgetSpent, ProviderFailure, TocsinError
@@ -43,6 +44,17 @@ class Charge:
         if code in SENT and not self.prompt_tokens:
             self._use(self.prompt, 0, True)
 
+    def onto(self, call: ModelCall) -> ModelCall:
+        """The call, as it went."""
+        return replace(
+            call,
+            outcome=self.outcome,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            cost_usd=self.cost_usd,
+            estimated=self.estimated,
+        )
+
     def _use(self, prompt: int, completion: int, estimated: bool) -> None:
         self.prompt_tokens, self.completion_tokens, self.estimated = prompt, completion, estimated
         self.cost_usd = cost(self.config, prompt, completion)
@@ -67,15 +79,27 @@ class Ledger:
         day = today()
         budgets = self.budgets(day, request.run)
         most = prompt + request.max_tokens
-        most_usd = cost(member.config, prompt, request.max_tokens)
+        charge = Charge(member.config, prompt, request.max_tokens)
+        call = ModelCall(
+            day=day,
+            provider=member.name,
+            purpose=request.purpose,
+            run=request.run,
+            outcome=charge.outcome,
+            prompt_tokens=0,
+            completion_tokens=0,
+            cost_usd=0.0,
+            estimated=False,
+            reserved_tokens=most,
+            reserved_usd=cost(member.config, prompt, request.max_tokens),
+        )
         try:
-            await self._accounts.reserve(budgets, most, most_usd)
+            await self._reserve(call, budgets)
         except BudgetSpent as spent:
             member.pace.settle(most, 0)
             raise ProviderFailure(
                 member.name, "budget_spent", detail=f"{spent.scope} {spent}"
             ) from None
-        charge = Charge(member.config, prompt, request.max_tokens)
         try:
             yield charge
         except ProviderFailure as failure:
@@ -86,20 +110,22 @@ class Ledger:
             raise
         finally:
             member.pace.settle(most, charge.prompt_tokens + charge.completion_tokens)
-            call = ModelCall(
-                day=day,
-                provider=member.name,
-                purpose=request.purpose,
-                run=request.run,
-                outcome=charge.outcome,
-                prompt_tokens=charge.prompt_tokens,
-                completion_tokens=charge.completion_tokens,
-                cost_usd=charge.cost_usd,
-                estimated=charge.estimated,
-                reserved_tokens=most,
-                reserved_usd=most_usd,
-            )
-            await asyncio.shield(self._book(call, budgets))
+            await _to_the_end(self._book(charge.onto(call), budgets))
+
+    async def _reserve(self, call: ModelCall, budgets: tuple[Budget, ...]) -> None:
+        """Reserve; where the request is cancelled meanwhile, what was taken is given back."""
+        if not budgets:
+            return
+        taking = asyncio.create_task(
+            self._accounts.reserve(budgets, call.reserved_tokens, call.reserved_usd)
+        )
+        try:
+            await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await asyncio.wait([taking])
+            if taking.exception() is None:
+                await self._book(call, budgets)
+            raise
 
     async def reused(self, kept: ChatReply, request: ChatRequest) -> ChatReply:
         """Book a kept reply, which costs nothing now."""
@@ -158,6 +184,16 @@ class Ledger:
             await self._accounts.settle(call, budgets)
         except TocsinError as error:  # the reservation stays: too much is charged, not too little
             log.warning("llm.not_booked", provider=call.provider, reason=error.reason)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Work that is done before a cancelled request ends: what is booked must be right by then."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def today() -> str:

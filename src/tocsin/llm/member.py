@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tocsin import metrics
+from tocsin import logs, metrics
 from tocsin.errors import ProviderFailure
 from tocsin.http import Breaker
 from tocsin.llm.pace import Pace
@@ -17,6 +17,8 @@ HEALTHY = ("refused", "form_refused", "filtered", "rate_limited")
 """Outcomes of a provider that lives: they say something of the request, or of its speed."""
 PAUSE = 1.0
 REMEMBERED = 256
+
+log = logs.get("llm")
 
 
 @dataclass(slots=True)
@@ -107,8 +109,14 @@ class Member:
             metrics.MODEL_SECONDS.labels(self.name).observe(time.perf_counter() - started)
 
     def _note(self, outcome: str) -> None:
+        was_well = self.breaker.state == "closed"
         if outcome == metrics.MODEL_ANSWERED or outcome in HEALTHY:
             self.breaker.succeeded()
         else:
             self.breaker.failed()
-        metrics.MODEL_UP.labels(self.name).set(self.breaker.state == "closed")
+        is_well = self.breaker.state == "closed"
+        if was_well and not is_well:
+            log.warning("llm.provider_down", provider=self.name, reason=outcome)
+        elif is_well and not was_well:
+            log.info("llm.provider_up", provider=self.name)
+        metrics.MODEL_UP.labels(self.name).set(is_well)

@@ -64,7 +64,7 @@ class OpenAIChat:
         self._client: openai.AsyncOpenAI
         if config.kind is ProviderKind.AZURE:
             self._client = openai.AsyncAzureOpenAI(
-                azure_endpoint=config.url,
+                azure_endpoint=config.url.rstrip("/").removesuffix("/openai"),
                 azure_deployment=config.deployment or config.model,
                 api_version=config.api_version,
                 api_key=key or NO_KEY,

@@ -164,10 +164,10 @@ class Router:
         """
         failures: dict[str, ProviderFailure] = {}
         for place, member in enumerate(members):
-            left = end - time.monotonic()
-            others = len(members) - place
+            after = members[place + 1 :]
+            seconds = _share(end - time.monotonic(), after)
             try:
-                return await self._ask_one(request, member, left / others, others == 1), member
+                return await self._ask_one(request, member, seconds, not after), member
             except ProviderFailure as failure:
                 failures[member.name] = failure
                 tries[member.name] += failure.code in PASSING
@@ -259,6 +259,15 @@ class Router:
             await self._cache.keep(key, reply, expires, self._settings.llm_cache_replies)
         except TocsinError as error:
             log.warning("llm.not_kept", provider=member.name, reason=error.reason)
+
+
+def _share(left: float, after: Sequence[Member]) -> float:
+    """How much of the seconds that are left one provider gets before others.
+
+    All that they would not need themselves, but at least an equal part.
+    """
+    needed = sum(member.config.timeout for member in after)
+    return max(left / (len(after) + 1), left - needed)
 
 
 def _why(failures: dict[str, ProviderFailure]) -> TocsinError:

@@ -125,8 +125,9 @@ class ClosingPolicy(Record, frozen=True, kw_only=True):
 class Closing(Record, frozen=True, kw_only=True):
     """What a policy did with one alert, and why.
 
-    `closable` says that nothing but its probability keeps the alert from being closed; `likeness`
-    is equal for alerts that repeat each other.
+    `probability` is what is held against the threshold: that of the verdict, without what people's
+    decisions on the rule have moved at once. `closable` says that nothing but its probability keeps
+    the alert from being closed; `likeness` is equal for alerts that repeat each other.
     """
 
     action: ClosingAction

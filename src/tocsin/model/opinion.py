@@ -103,6 +103,11 @@ class Change(Record, frozen=True, kw_only=True):
         if self.review_before and not self.review_after:
             raise ValueError("an opinion cannot take back a review")
 
+    @property
+    def raises(self) -> bool:
+        """Whether anything is other than it was."""
+        return self.risk_after > self.risk_before or self.review_after != self.review_before
+
 
 class Opinion(Record, frozen=True, kw_only=True):
     """A second opinion, or why there is none.

@@ -57,12 +57,23 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """One alert that a step could not work on; `final` ones are parked without another try."""
+
+    alert_id: str
+    step: str
+    error: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One line of the map in `pipeline.py`.
 
     `name` is the folder, the role on the command line, the metric label and the value of
     `alert_work.step`. `takes` and `gives` are queue names. `fills` is the dossier's field. `work`
-    builds the step's function. `batch` is the most alerts it takes at once; `lease` is in seconds.
+    builds the step's function. `batch` is the most alerts it takes at once. `lease` is the
+    seconds after which a dead worker's batch is free; a living one renews it.
     `wants` is there for a step that follows a verdict: it says for which alerts. Such a step begins
     a chain of its own, and work that waits for it is a follow-up: the alert is triaged already.
     """
@@ -563,6 +574,7 @@ __all__ = [
     "DetectionSource",
     "EntityKey",
     "Extent",
+    "Failure",
     "Grouping",
     "History",
     "Incidents",

@@ -74,6 +74,16 @@ class BalanceStore:
 
         return await self._database.read(query)
 
+    async def parked_follow_ups(self, limit: int) -> list[str]:
+        """The alerts whose follow-up is parked, those that were parked last first."""
+        query = (
+            sa.select(alert_work.c.alert_id)
+            .where(alert_work.c.step.in_(self._follow_ups), alert_work.c.parked_at.is_not(None))
+            .order_by(alert_work.c.parked_at.desc())
+            .limit(limit)
+        )
+        return await self._database.read(lambda c: list(c.execute(query).scalars()))
+
     async def steps_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The step that each of these alerts waits for; those that are done are left out."""
         query = sa.select(alert_work.c.alert_id, alert_work.c.step)

@@ -13,12 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, make_url
 
+from tocsin.store.copying import WORTH_IT, Row, copied, merged
+
 CHUNKS = (250, 50, 10, 1)
 IN_LIMIT = 500
 PIPELINED = "%s"  # the mark of the driver that pipelines
 WRITTEN = "written"
 """In `Connection.info`: rows written in this transaction, by table."""
-Row = tuple[Any, ...]
 
 
 class BulkInsert:
@@ -30,6 +31,7 @@ class BulkInsert:
         key: the natural key; a row whose key exists is left alone, or updated:
         update: SQL expressions by column name, where `excluded.NAME` is the new value and
             `TABLE.NAME` the stored one.
+        fresh: whether the rows' keys are new as a rule; many at once are then copied straight in.
         returning: a column whose value is given back for each row that was written.
     """
 
@@ -41,6 +43,7 @@ class BulkInsert:
         key: Sequence[str],
         update: dict[str, str] | None = None,
         returning: str | None = None,
+        fresh: bool = False,
     ) -> None:
         named = ", ".join(table.c[name].name for name in columns)
         self._head = f"INSERT INTO {table.name} ({named}) VALUES "
@@ -51,6 +54,12 @@ class BulkInsert:
         if returning:
             self._tail += f" RETURNING {returning}"
         self._table = table.name
+        self._named = named
+        self._fresh = fresh
+        order = ", ".join(_ordered(table, name) for name in key)
+        self._merge = (
+            f"INSERT INTO {table.name} ({named}) SELECT {named} FROM staged ORDER BY {order}"
+        )
         self._width = len(columns)
         self._statement = lru_cache(maxsize=16)(self._build)
 
@@ -60,11 +69,15 @@ class BulkInsert:
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> list[Any]:
         """Write the rows, at most 250 a statement; gives what `returning` names."""
         mark = mark_of(connection)
+        returned: list[Any] = []
+        if mark == PIPELINED and len(rows) >= WORTH_IT:
+            returned = self._at_once(connection, rows)
+            _tally(connection, self._table, len(returned) if self._returning else len(rows))
+            return returned
         if mark == PIPELINED and not self._returning:
             _each(connection, self._statement(1, mark), rows)
             _tally(connection, self._table, len(rows))
             return []
-        returned: list[Any] = []
         for part in chunks(rows):
             result = connection.exec_driver_sql(
                 self._statement(len(part), mark), tuple(chain.from_iterable(part))
@@ -73,6 +86,12 @@ class BulkInsert:
                 returned.extend(row[0] for row in result)
         _tally(connection, self._table, len(returned) if self._returning else len(rows))
         return returned
+
+    def _at_once(self, connection: Connection, rows: Sequence[Row]) -> list[Any]:
+        if self._fresh and copied(connection, self._table, self._named, rows):
+            return []
+        merge = self._merge + self._tail
+        return [row[0] for row in merged(connection, self._table, self._named, rows, merge)]
 
 
 class BulkUpdate:
@@ -83,6 +102,10 @@ class BulkUpdate:
         self._key = key
         self._columns = columns
         self._statement = lru_cache(maxsize=16)(self._build)
+        changes = ", ".join(f"{name} = staged.{name}" for name in columns)
+        self._merge = (
+            f"UPDATE {table.name} SET {changes} FROM staged WHERE {table.name}.{key} = staged.{key}"
+        )
 
     def _build(self, rows: int, mark: str) -> str:
         if mark == "?":
@@ -107,6 +130,10 @@ class BulkUpdate:
         """Change the rows, at most 250 a statement."""
         mark = mark_of(connection)
         _tally(connection, self._table.name, len(rows))
+        if mark == PIPELINED and len(rows) >= WORTH_IT:
+            named = ", ".join((self._key, *self._columns))
+            merged(connection, self._table.name, named, rows, self._merge)
+            return
         if mark == PIPELINED:
             _each(connection, self._statement(1, mark), rows)
             return
@@ -114,6 +141,11 @@ class BulkUpdate:
             connection.exec_driver_sql(
                 self._statement(len(part), mark), tuple(chain.from_iterable(part))
             )
+
+
+def _ordered(table: sa.Table, name: str) -> str:
+    """Texts in the order of their characters: writers lock rows that they share in one order."""
+    return f'{name} COLLATE "C"' if isinstance(table.c[name].type, sa.String) else name
 
 
 def _each(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
@@ -136,6 +168,20 @@ def mark_of(connection: Connection) -> str:
 def values(rows: int, width: int, mark: str) -> str:
     """`(?, ?), (?, ?)` for two rows of two."""
     return ", ".join(["(" + ", ".join([mark] * width) + ")"] * rows)
+
+
+def among(
+    connection: Connection, column: str, wanted: Sequence[Any]
+) -> tuple[str, tuple[Any, ...]]:
+    """`column IN (…)` with its parameters.
+
+    PostgreSQL gets one parameter, an array: its driver looks through a statement's text for each
+    mark anew when there are many, which took longer than all the rest of a look-up.
+    """
+    mark = mark_of(connection)
+    if mark == PIPELINED:
+        return f"{column} = ANY({mark})", (list(wanted),)
+    return f"{column} IN {marks(len(wanted), mark)}", tuple(wanted)
 
 
 @lru_cache(maxsize=256)

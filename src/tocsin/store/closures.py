@@ -4,7 +4,7 @@ Everything here runs inside the transaction of its caller: the pipeline's, or a 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from tocsin import metrics
 from tocsin.model import (
     NOT_CLOSABLE,
+    AlertStatus,
     Closing,
     ClosingAction,
     Disposition,
@@ -53,8 +54,12 @@ _count = BulkInsert(
 )
 
 
-def settle(connection: Connection, done: Sequence[Dossier]) -> list[Dossier]:
+def settle(
+    connection: Connection, done: Sequence[Dossier], awaited: Container[str] = ()
+) -> list[Dossier]:
     """The same dossiers; nothing is closed by a policy that has changed since it was read.
+
+    Nor is an alert on which a model's second opinion is `awaited`: it may still raise the risk.
 
     The policy's revision is held until the transaction ends, so that who changes it waits for this
     batch: after the kill switch has returned, no batch closes an alert.
@@ -65,12 +70,23 @@ def settle(connection: Connection, done: Sequence[Dossier]) -> list[Dossier]:
     hold(connection, shared=True)
     query = sa.select(closing_state.c.revision).where(closing_state.c.id == 1)
     revision = connection.execute(query).scalar()
-    return [
-        dossier
-        if dossier.closing is None or dossier.closing.revision == revision
-        else structs.replace(dossier, closing=None)
-        for dossier in done
-    ]
+    return [_settled(dossier, revision, dossier.alert_id in awaited) for dossier in done]
+
+
+def _settled(dossier: Dossier, revision: Any, awaited: bool) -> Dossier:
+    closing = dossier.closing
+    if closing is None or (closing.revision == revision and not awaited):
+        return dossier
+    if closing.revision != revision:
+        return structs.replace(dossier, closing=None)
+    drawn = closing.action is ClosingAction.SAMPLED
+    left = structs.replace(
+        closing,
+        action=ClosingAction.SAMPLED if drawn else ClosingAction.LEFT,
+        closable=False,
+        why=closing.why if drawn else "a second opinion is awaited",
+    )
+    return structs.replace(dossier, closing=left)
 
 
 def hold(connection: Connection, *, shared: bool) -> None:
@@ -88,6 +104,11 @@ def hold(connection: Connection, *, shared: bool) -> None:
 def is_closed(dossier: Dossier) -> bool:
     """Whether the policy closes the alert."""
     return dossier.closing is not None and dossier.closing.action is ClosingAction.CLOSED
+
+
+def status_of(dossier: Dossier, status: AlertStatus) -> AlertStatus:
+    """What the alert's row says once it is saved: that it is closed, or `status`."""
+    return AlertStatus.CLOSED if is_closed(dossier) else status
 
 
 def record(connection: Connection, done: Sequence[Dossier], now: Any) -> None:
@@ -126,10 +147,19 @@ def count(done: Sequence[Dossier]) -> None:
                 metrics.AUTOCLOSE_SAMPLED.labels(closing.class_name).inc()
 
 
-def reopen(connection: Connection, alert_id: str, actor: str) -> None:
-    """Note that a person took an alert back from the policy that closed it."""
-    change = sa.update(closures).where(closures.c.alert_id == alert_id)
-    connection.execute(change.values(reopened_at=datetime.now(UTC), reopened_by=actor))
+def reopen(connection: Connection, alert_id: str, actor: str) -> bool:
+    """Note that a person took an alert back from the policy that closed it.
+
+    False when none did, or when people have decided on it since: undoing that opens it again.
+    """
+    change = sa.update(closures).where(
+        closures.c.alert_id == alert_id,
+        closures.c.action == ClosingAction.CLOSED.value,
+        closures.c.reopened_at.is_(None),
+        sa.not_(judged_by_people()),
+    )
+    changed = change.values(reopened_at=datetime.now(UTC), reopened_by=actor)
+    return connection.execute(changed).rowcount == 1
 
 
 def forget(connection: Connection, ids: Sequence[str]) -> None:

@@ -5,33 +5,25 @@ Every function here works on a batch in one transaction. A write advances the wo
 changes nothing and two workers cannot both store an alert.
 """
 
-import time
 from collections.abc import Collection, Container, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tocsin import metrics
 from tocsin.model import AlertStatus, Dossier
-from tocsin.ports import Accepted, Grouping, NewAlert
+from tocsin.ports import Accepted, Failure, Grouping, NewAlert
 from tocsin.store import audit, closures, history, incidents, opinions, reading, rows, statements
-from tocsin.store.bulk import Row, mark_of, marks
+from tocsin.store.bulk import among, mark_of
+from tocsin.store.clock import WorkClock, ahead
+from tocsin.store.copying import Row
 from tocsin.store.database import Database
 from tocsin.store.tables import alert_work
 from tocsin.store.types import stamp_of
 
 WRITERS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One alert that a step could not work on; `final` ones are parked without another try."""
-
-    alert_id: str
-    step: str
-    error: str
-    final: bool = False
 
 
 class DossierStore:
@@ -62,6 +54,7 @@ class DossierStore:
         self.queue = opinions.NOBODY  # `app.py` says on which verdicts second opinions are wanted
         self._writer = f"w{sum(owner.encode()) % WRITERS:02d}"
         self._stamp = stamp_of("sqlite" if database.sqlite else "postgresql")
+        self._clock = WorkClock()
 
     # --- accepting ------------------------------------------------------------------------------
 
@@ -89,7 +82,7 @@ class DossierStore:
         inserted = self._claim_keys(connection, first)
         taken = statements.give_back_taken(connection, [first[key] for key in inserted])
         fresh = [a for a in new if first[a.key] is a and a.key in inserted and a.key not in taken]
-        now = time.time()
+        now = self._clock.now(connection)
         received = AlertStatus.RECEIVED.value
         statements.insert_alerts(
             connection,
@@ -140,10 +133,13 @@ class DossierStore:
         """
 
         def change(connection: Connection) -> set[str]:
-            mark, now = mark_of(connection), time.time()
+            mark = mark_of(connection)
+            now = self._clock.now(connection)
+            some, listed = among(connection, "alert_id", ids)
             free = (
-                f"alert_id IN {marks(len(ids), mark)} AND step = {mark} "
-                f"AND parked_at IS NULL AND lease_until <= {mark} AND not_before <= {mark}"
+                f"{some} AND step = {mark} AND parked_at IS NULL "
+                f"AND lease_until NOT BETWEEN {mark} AND {mark} "
+                f"AND not_before NOT BETWEEN {mark} AND {mark}"
             )
             if not self._database.sqlite:  # what another worker is claiming now is not waited for
                 free = (
@@ -152,13 +148,26 @@ class DossierStore:
                 )
             changed = connection.exec_driver_sql(
                 f"UPDATE alert_work SET lease_owner = {mark}, lease_until = {mark} WHERE {free}",
-                (self._owner, now + lease, *ids, step, now, now),
+                (self._owner, now + lease, *listed, step, *ahead(now), *ahead(now)),
             ).rowcount
             if changed in (0, len(ids)):
                 return set(ids) if changed else set()
             return reading.waiting_ids(connection, ids, step, self._owner, lock=False)
 
         return await self._database.write(change, durable=False)
+
+    async def renew(self, step: str, ids: Sequence[str], lease: float) -> None:
+        """Hold what this owner holds of these for another `lease` seconds."""
+
+        def change(connection: Connection) -> None:
+            mark, (some, listed) = mark_of(connection), among(connection, "alert_id", ids)
+            connection.exec_driver_sql(
+                f"UPDATE alert_work SET lease_until = {mark} "
+                f"WHERE {some} AND step = {mark} AND lease_owner = {mark}",
+                (self._clock.now(connection) + lease, *listed, step, self._owner),
+            )
+
+        await self._database.write(change, durable=False)
 
     async def load(self, ids: Sequence[str], filled: Sequence[str] = ()) -> list[Dossier]:
         """The dossiers of these alerts, with the fields that the steps before have `filled`.
@@ -174,7 +183,7 @@ class DossierStore:
         done: Sequence[Dossier],
         filled: Sequence[str],
         next_step: str | None,
-        onward: Container[str] = (),
+        onward: Container[str] | None = None,
     ) -> list[str]:
         """Store what the chain that began with `step` found, and advance the work.
 
@@ -183,7 +192,7 @@ class DossierStore:
             done: the dossiers.
             filled: the fields that were filled since `step` began.
             next_step: what the alerts of `onward` wait for now; None when all are done.
-            onward: the alerts that the next step wants; the others are done.
+            onward: the alerts that the next step wants, None for all; the others are done.
 
         Returns:
             The ids that were advanced; the others belong to somebody else by now.
@@ -203,31 +212,29 @@ class DossierStore:
         done: Sequence[Dossier],
         filled: Sequence[str],
         next_step: str | None,
-        onward: Container[str],
+        onward: Container[str] | None,
     ) -> list[Dossier]:
         ours = self._advance(connection, step, done, next_step, onward)
         mine = [dossier for dossier in done if dossier.alert_id in ours]
         triaged = "verdict" in filled
-        mine = closures.settle(connection, mine) if triaged else mine
+        if triaged:
+            mine = closures.settle(connection, mine, self.queue.request(connection, mine))
         status = AlertStatus.TRIAGED if triaged else AlertStatus.RECEIVED
-        if "alert" in filled:
-            statements.update_alerts(
-                connection, [rows.alert_row(d, _status(d, status), self._stamp) for d in mine]
+        now = self._stamp(datetime.now(UTC))
+        with metrics.spent("rows"):
+            made = rows.made(
+                mine, filled, lambda d: closures.status_of(d, status), now, self._stamp
             )
-        elif triaged:
+        statements.update_alerts(connection, made.alerts)
+        if triaged and "alert" not in filled:
+            statements.update_risk(connection, made.risks)
             statements.finish_alerts(connection, mine)
-        if "context" in filled:
-            statements.insert_context(connection, rows.context_rows(mine))
-        if "verdict" in filled:
-            now = self._stamp(datetime.now(UTC))
-            statements.insert_triage(connection, [rows.triage_row(d, now) for d in mine])
-            self.queue.request(connection, mine)
+        statements.insert_context(connection, made.contexts)
+        statements.insert_triage(connection, made.verdicts)
         # Rows that other workers write too come last, in the order of their keys: locks are held
         # for as short as can be, and two workers take them in the same order.
-        if "intel" in filled:
-            statements.insert_intel(connection, rows.intel_rows(mine, self._stamp))
-        if "context" in filled:
-            history.record(connection, rows.prevalence_rows(mine))
+        statements.insert_intel(connection, made.intel)
+        history.record(connection, made.prevalence)
         if "links" in filled:
             incidents.follow(connection, mine, self._grouping)
             self._count(connection, followed=len(mine))
@@ -243,18 +250,19 @@ class DossierStore:
         step: str,
         done: Sequence[Dossier],
         next_step: str | None,
-        onward: Container[str],
+        onward: Container[str] | None,
     ) -> set[str]:
         ids = [dossier.alert_id for dossier in done]
         ours = reading.waiting_ids(connection, ids, step, self._owner, lock=True)
-        statements.delete_work(connection, [i for i in ours if not next_step or i not in onward])
-        now = time.time()
+        going = {i for i in ours if next_step and (onward is None or i in onward)}
+        statements.delete_work(connection, [i for i in ours if i not in going])
+        now = self._clock.now(connection)
         statements.update_work(
             connection,
             [
                 (d.alert_id, next_step, now, now, 0, 0.0, None, rows.text(d.gaps))
                 for d in done
-                if next_step and d.alert_id in ours and d.alert_id in onward
+                if d.alert_id in going
             ],
         )
         return ours
@@ -276,7 +284,7 @@ class DossierStore:
             The ids that were parked.
         """
         return await self._database.write(
-            lambda connection: self._fail(connection, step, failures, max_attempts, pause)
+            lambda c: self._fail(c, step, failures, max_attempts, pause)
         )
 
     def _fail(
@@ -284,9 +292,10 @@ class DossierStore:
         connection: Connection,
         step: str,
         failures: Sequence[Failure],
-        max_attempts: int,
+        most: int,
         pause: float,
     ) -> list[str]:
+        now = self._clock.now(connection)
         parked = [
             failure.alert_id
             for failure in failures
@@ -294,8 +303,9 @@ class DossierStore:
                 connection,
                 (failure.alert_id, step, self._owner),
                 f"{failure.step}: {failure.error}",
-                max_attempts=0 if failure.final else max_attempts,
+                max_attempts=0 if failure.final else most,
                 pause=pause,
+                now=now,
             )
         ]
         if step not in self._follow_ups:  # an alert that was triaged stays so
@@ -312,7 +322,7 @@ class DossierStore:
         """
 
         def change(connection: Connection) -> AlertStatus | None:
-            step = statements.unpark(connection, alert_id)
+            step = statements.unpark(connection, alert_id, self._clock.now(connection))
             if step is None:
                 return None
             status = AlertStatus.TRIAGED
@@ -327,30 +337,28 @@ class DossierStore:
         return await self._database.write(change)
 
     async def reopen(self, alert_id: str, *, actor: str) -> bool:
-        """Give a closed alert back to people; False when it is not closed."""
+        """Give an alert that a policy closed back to people; False when none did."""
+        return await self._database.write(lambda c: reopen(c, alert_id, actor))
 
-        def change(connection: Connection) -> bool:
-            if not statements.reopen(connection, alert_id):
-                return False
-            closures.reopen(connection, alert_id, actor)
-            audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
-            return True
-
-        return await self._database.write(change)
+    async def now(self) -> float:
+        """The time that counts for leases, pauses and bells."""
+        return await self._database.read(self._clock.now)
 
     async def due(self, step: str, *, rung_before: float, limit: int) -> list[str]:
         """Ids that wait for `step` and that nobody works on: ring for them again.
 
         Args:
             step: the step's name.
-            rung_before: epoch seconds; a bell that rang later may still be heard. Alerts whose
+            rung_before: as `now` tells it; a bell that rang later may still be heard. Alerts whose
                 pause after a failed attempt is over are due whenever it rang.
             limit: the most ids; those that waited longest come first.
         """
-        change = statements.due(step, rung_before, limit)
-        return await self._database.write(
-            lambda c: list(c.execute(change).scalars()), durable=False
-        )
+
+        def change(connection: Connection) -> list[str]:
+            found = statements.due(step, rung_before, limit, self._clock.now(connection))
+            return list(connection.execute(found).scalars())
+
+        return await self._database.write(change, durable=False)
 
     async def release(self, *, everyone: bool = False) -> None:
         """Give back the leases of this owner, so that others need not wait for them to run out.
@@ -387,8 +395,13 @@ class DossierStore:
         statements.add_count(connection, changed)
 
 
-def _status(dossier: Dossier, status: AlertStatus) -> AlertStatus:
-    return AlertStatus.CLOSED if closures.is_closed(dossier) else status
+def reopen(connection: Connection, alert_id: str, actor: str) -> bool:
+    """See `DossierStore.reopen`; within a transaction."""
+    if not closures.reopen(connection, alert_id, actor):
+        return False
+    statements.reopen(connection, alert_id)
+    audit.record(connection, audit.Entry(actor, "alert.reopened", alert_id, {}))
+    return True
 
 
 def review(connection: Connection, status: AlertStatus, reviewed: Sequence[Row]) -> None:

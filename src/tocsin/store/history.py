@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from tocsin.model import Prevalence
 from tocsin.ports import RULE_HOST, EntityKey
-from tocsin.store.bulk import BulkInsert, mark_of, values
+from tocsin.store.bulk import PIPELINED, BulkInsert, mark_of, values
 from tocsin.store.database import Database
 from tocsin.store.fetch import fetch
 from tocsin.store.tables import prevalence
@@ -104,21 +104,30 @@ def _ask(
     found: list[Sequence[Any]] = []
     for start in range(0, len(keys), SIZES[-1]):
         part = keys[start : start + SIZES[-1]]
-        size = next(size for size in SIZES if size >= len(part))
-        padded = chain(part, [NO_KEY] * (size - len(part)))
+        if mark == PIPELINED:
+            wanted = _ARRAYS
+            listed: tuple[Any, ...] = ([key[0] for key in part], [key[1] for key in part])
+        else:
+            size = next(size for size in SIZES if size >= len(part))
+            padded = chain(part, [NO_KEY] * (size - len(part)))
+            wanted = f"VALUES {values(size, 2, mark)}"
+            listed = tuple(chain.from_iterable(padded))
         found.extend(
             fetch(
                 connection,
                 ("kind", "value", "day", "week", "month", "attacks", "harmless"),
-                _statement(size, mark, decided),
-                (*chain.from_iterable(padded), today, week, month, today),
+                _statement(wanted, mark, decided),
+                (*listed, today, week, month, today),
             )
         )
     return found
 
 
+_ARRAYS = "SELECT * FROM unnest(CAST(%s AS text[]), CAST(%s AS text[]))"
+
+
 @lru_cache(maxsize=4 * len(SIZES))
-def _statement(keys: int, mark: str, decided: bool) -> str:
+def _statement(wanted: str, mark: str, decided: bool) -> str:
     """One search of each table's primary key per wanted key.
 
     While nobody has decided anything, the other table is only asked whether it is still empty.
@@ -131,7 +140,7 @@ def _statement(keys: int, mark: str, decided: bool) -> str:
         "FROM wanted v JOIN prevalence p ON p.kind = v.kind AND p.value = v.value "
         f"WHERE p.day BETWEEN {mark} AND {mark} GROUP BY p.kind, p.value"
     )
-    wanted = f"WITH wanted (kind, value) AS (VALUES {values(keys, 2, mark)}) "
+    wanted = f"WITH wanted (kind, value) AS ({wanted}) "
     if not decided:
         marker = f"SELECT '{DECIDED}', '', 0, 0, 0, 0, 0"
         there = "WHERE EXISTS (SELECT 1 FROM decision_counts LIMIT 1)"

@@ -180,7 +180,7 @@ def _detail(connection: Connection, incident_id: str) -> IncidentDetail:
         incident=_incident(row),
         alerts=tuple(
             _alert(member, why[member.alert_id])
-            for member in incident_reading.members(connection, incident_id)
+            for member in incident_reading.members(connection, [incident_id])[incident_id]
         ),
         entities=tuple(
             SharedEntity(kind=EntityKind(kind), value=value, alerts=count)

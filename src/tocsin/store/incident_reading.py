@@ -87,11 +87,12 @@ def members_of(connection: Connection, incident_id: str) -> list[str]:
     return list(connection.execute(query.order_by(i.alert_id)).scalars())
 
 
-def members(connection: Connection, incident_id: str) -> list[Member]:
-    """An incident's alerts, earliest first."""
+def members(connection: Connection, incidents_: Sequence[str]) -> dict[str, list[Member]]:
+    """The alerts of each of these incidents, earliest first; one without any has an empty list."""
     i, a, t = incident_alerts.c, alerts.c, triage_results.c
     query = (
         sa.select(
+            i.incident_id,
             a.alert_id,
             a.event_time,
             a.received_at,
@@ -108,26 +109,31 @@ def members(connection: Connection, incident_id: str) -> list[Member]:
                 triage_results, t.alert_id == i.alert_id
             )
         )
-        .where(i.incident_id == incident_id, i.removed_at.is_(None))
+        .where(i.removed_at.is_(None))
     )
-    found = []
-    for row in connection.execute(query).mappings():
-        threat = _threat.decode(row["normalized"]).threat if row["normalized"] else Threat()
-        found.append(
-            Member(
-                alert_id=row["alert_id"],
-                at=moment(row["event_time"], row["received_at"]),
-                title=row["title"] or "",
-                host=row["host_name"],
-                user=row["user_name"],
-                tactics=threat.tactics,
-                techniques=threat.techniques,
-                verdict=Disposition(row["verdict"]) if row["verdict"] else None,
-                risk_score=row["risk_score"] or 0.0,
-                risk_level=RiskLevel(row["risk_level"] or RiskLevel.INFO),
-            )
-        )
-    return sorted(found, key=lambda member: (member.at, member.alert_id))
+    found: dict[str, list[Member]] = {each: [] for each in incidents_}
+    for part in parts(incidents_):
+        for row in connection.execute(query.where(i.incident_id.in_(part))):
+            found[row.incident_id].append(_member(row))
+    for each in found.values():
+        each.sort(key=lambda member: (member.at, member.alert_id))
+    return found
+
+
+def _member(row: Any) -> Member:
+    threat = _threat.decode(row.normalized).threat if row.normalized else Threat()
+    return Member(
+        alert_id=row.alert_id,
+        at=moment(row.event_time, row.received_at),
+        title=row.title or "",
+        host=row.host_name,
+        user=row.user_name,
+        tactics=threat.tactics,
+        techniques=threat.techniques,
+        verdict=Disposition(row.verdict) if row.verdict else None,
+        risk_score=row.risk_score or 0.0,
+        risk_level=RiskLevel(row.risk_level or RiskLevel.INFO),
+    )
 
 
 def existing(connection: Connection, ids: Sequence[str]) -> set[str]:

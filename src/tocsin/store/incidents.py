@@ -197,8 +197,7 @@ def _go(connection: Connection, steps: Sequence[Step], actor: str) -> None:
 
 def _refresh(connection: Connection, ids: Iterable[str], grouping: Grouping) -> None:
     """Tell each incident anew from its alerts."""
-    for incident_id in sorted(ids):
-        members = incident_reading.members(connection, incident_id)
+    for incident_id, members in incident_reading.members(connection, sorted(ids)).items():
         told = grouping.account(members)
         change = sa.update(incidents).where(incidents.c.incident_id == incident_id)
         values: dict[str, Any] = {"alerts": len(members), "updated_at": datetime.now(UTC)}

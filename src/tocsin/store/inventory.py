@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from tocsin.model import AssetRecord, Criticality, UserRecord
 from tocsin.ports import EntityKey
 from tocsin.store import audit
-from tocsin.store.bulk import mark_of, marks
+from tocsin.store.bulk import among
 from tocsin.store.database import Database, upsert
 from tocsin.store.tables import assets, users
 
@@ -150,14 +150,15 @@ def _answering(
     values: Mapping[str, list[str]],
 ) -> Sequence[sa.Row[Any]]:
     """The rows that answer to any of the values, each column searched by its index."""
-    mark = mark_of(connection)
-    conditions, parameters = [], []
+    conditions: list[str] = []
+    parameters: list[Any] = []
     for kind, wanted in values.items():
         size = next(size for size in SIZES if size >= len(wanted))
         padded = wanted + wanted[:1] * (size - len(wanted))
         for column in compared[kind]:
-            conditions.append(f"{column} IN {marks(size, mark)}")
-            parameters.extend(padded)
+            condition, listed = among(connection, column, padded)
+            conditions.append(condition)
+            parameters.extend(listed)
     query = f"SELECT {_SELECTED[table.name]} FROM {table.name} WHERE {' OR '.join(conditions)}"
     return connection.exec_driver_sql(query, tuple(parameters)).all()
 
@@ -192,8 +193,8 @@ def _upsert(
     present = 0
     for start in range(0, len(ids), IN_LIMIT):
         part = ids[start : start + IN_LIMIT]
-        among = table.c[key].in_(part)
-        query = sa.select(sa.func.count()).select_from(table).where(among)
+        present_too = table.c[key].in_(part)
+        query = sa.select(sa.func.count()).select_from(table).where(present_too)
         present += connection.execute(query).scalar_one()
     update = [column.name for column in table.columns if column.name != key]
     upsert(connection, table, list(rows.values()), key=[key], update=update)

@@ -24,7 +24,7 @@ from tocsin.model import (
     Record,
 )
 from tocsin.ports import OpinionRequest, OpinionWork
-from tocsin.store import audit, reading, rows, verdicts
+from tocsin.store import audit, closures, reading, rows, verdicts
 from tocsin.store.bulk import BulkInsert
 from tocsin.store.database import Database
 from tocsin.store.tables import dispositions, opinions
@@ -43,6 +43,7 @@ _insert = BulkInsert(
     }
     | {"finished_at": "NULL"},
 )  # fmt: skip
+ACTOR = "narrator"
 COUNTED = (OpinionStatus.PENDING, OpinionStatus.DONE, OpinionStatus.FAILED)
 
 
@@ -75,11 +76,15 @@ class Queue:
         self._select = select
         self._daily = daily
 
-    def request(self, connection: Connection, batch: Sequence[Dossier]) -> None:
-        """Queue opinions in the transaction that stores the verdicts, the most valuable first."""
+    def request(self, connection: Connection, batch: Sequence[Dossier]) -> frozenset[str]:
+        """Queue opinions in the transaction that stores the verdicts, the most valuable first.
+
+        Returns:
+            The alerts on which an opinion is awaited now.
+        """
         wanted = sorted(self._select(batch), key=lambda one: -one.value)
         if not wanted:
-            return
+            return frozenset()
         now = datetime.now(UTC)
         left = self._daily - _counted(connection, now)
         stamp = instant_text(now) if connection.dialect.name == "sqlite" else now
@@ -94,6 +99,7 @@ class Queue:
                 for place, one in enumerate(wanted)
             ],
         )
+        return frozenset(one.alert_id for place, one in enumerate(wanted) if place < left)
 
 
 NOBODY = Queue(lambda _: (), 0)
@@ -121,11 +127,15 @@ class OpinionStore:
     Args:
         database: where.
         owner: names the holder of leases; unique per process start.
+        reopen: gives a closed alert back to people, within a transaction.
     """
 
-    def __init__(self, database: Database, *, owner: str) -> None:
+    def __init__(
+        self, database: Database, *, owner: str, reopen: Callable[[Connection, str, str], bool]
+    ) -> None:
         self._database = database
         self._owner = owner
+        self._reopen = reopen
 
     async def lease(self, limit: int, seconds: float) -> list[OpinionWork]:
         """See `ports.Opinions.lease`."""
@@ -173,10 +183,17 @@ class OpinionStore:
             connection.execute(
                 sa.update(opinions).where(held).values(**_columns(opinion, made, pseudonyms))
             )
+            if made is not None and made.raises:
+                self._give_back(connection, opinion.alert_id)
             audit.record(connection, _entry(opinion, made))
             return True
 
         return await self._database.write(change)
+
+    def _give_back(self, connection: Connection, alert_id: str) -> None:
+        """Reopen what a policy closed on a risk that no longer holds; not what a person closed."""
+        if not closures.live(connection, [alert_id]):
+            self._reopen(connection, alert_id, ACTOR)
 
     async def postpone(self, alert_id: str, seconds: float, error: str) -> bool:
         """See `ports.Opinions.postpone`."""
@@ -343,4 +360,4 @@ def _entry(opinion: Opinion, made: Change | None) -> audit.Entry:
             "review_before": made.review_before,
             "review_after": made.review_after,
         }
-    return audit.Entry("narrator", "opinion.recorded", opinion.alert_id, detail)
+    return audit.Entry(ACTOR, "opinion.recorded", opinion.alert_id, detail)

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from tocsin.errors import InputError
 from tocsin.model import AlertStatus, ClosingAction, Disposition, Record, RiskLevel, Severity
+from tocsin.store import finding
 from tocsin.store.database import Database
 from tocsin.store.tables import alert_work, alerts, closures, triage_results
 from tocsin.store.types import instant_text
@@ -104,27 +105,22 @@ class QueryStore:
         Raises:
             InputError: the cursor is not one of ours, or belongs to another sort.
         """
-        query = _select(wanted, sort).limit(limit + 1)
-        if cursor is not None:
-            query = query.where(_after(sort, *_decode(cursor, sort)))
-        rows = await self._database.read(
-            lambda connection: connection.execute(query).mappings().all()
-        )
-        summaries = tuple(summary(row) for row in rows[:limit])
-        following = _encode(sort, rows[limit - 1]) if len(rows) > limit else None
-        return AlertPage(alerts=summaries, next_cursor=following)
+        after = None if cursor is None else _decode(cursor, sort)
+        page = _page(wanted, limit + 1, after)
+        find = finding.riskiest if sort == "risk_score" else finding.newest
+
+        def query(connection: Connection) -> tuple[list[finding.Key], list[AlertSummary]]:
+            keys = find(connection, page)
+            return keys, _summaries(connection, [alert_id for _, alert_id in keys[:limit]])
+
+        keys, summaries = await self._database.read(query)
+        following = _encode(sort, keys[limit - 1]) if len(keys) > limit else None
+        return AlertPage(alerts=tuple(summaries), next_cursor=following)
 
     async def newest(self, limit: int) -> Sequence[AlertSummary]:
-        """The alerts whose verdicts were stored last, newest first."""
-        query = (
-            columns()
-            .order_by(triage_results.c.triaged_at.desc())
-            .where(triage_results.c.alert_id.is_not(None))
-            .limit(limit)
-        )
-        return await self._database.read(
-            lambda connection: [summary(row) for row in connection.execute(query).mappings()]
-        )
+        """The triaged alerts that were received last, newest first."""
+        page = await self.page(AlertFilter(status=AlertStatus.TRIAGED), limit=limit)
+        return page.alerts
 
     async def check(self) -> None:
         """Ask the database whether it lives.
@@ -180,8 +176,14 @@ def _closed_by_policy() -> sa.ColumnElement[bool]:
 
 def narrowed(query: sa.Select[Any], wanted: AlertFilter) -> sa.Select[Any]:
     """The query over `alerts` and `triage_results`, for the alerts that fit."""
+    where, _ = _conditions(wanted)
+    return query.where(*where)
+
+
+def _conditions(wanted: AlertFilter) -> tuple[list[sa.ColumnElement[bool]], bool]:
+    """What fits, and whether that speaks of `triage_results` or `closures`."""
     a, t = alerts.c, triage_results.c
-    equal = {
+    of_alert: dict[sa.ColumnElement[Any], Any] = {
         a.status: wanted.status,
         a.severity: wanted.severity,
         a.source: wanted.source,
@@ -190,33 +192,45 @@ def narrowed(query: sa.Select[Any], wanted: AlertFilter) -> sa.Select[Any]:
         a.host_name: wanted.host_name,
         a.asset_id: wanted.asset_id,
         a.user_name: wanted.user_name,
-        a.rule_id: wanted.rule_id,
+        # not the bare column: SQLite would put the value into the index's expression over it
+        a.rule_id + "": wanted.rule_id,
+    }
+    of_verdict: dict[sa.ColumnElement[Any], Any] = {
         t.verdict: wanted.verdict,
         t.risk_level: wanted.risk_level,
         t.requires_human_review: wanted.requires_human_review,
     }
-    for column, value in equal.items():
-        if value is not None:
-            query = query.where(column == value)
+    equal = {**of_alert, **of_verdict}.items()
+    where = [column == value for column, value in equal if value is not None]
     if wanted.min_risk is not None:
-        query = query.where(t.risk_score >= wanted.min_risk)
+        where.append(a.risk_score >= wanted.min_risk)
     if wanted.closed_by is not None:
-        query = query.where(_closed_by_policy(), *_of_policy(wanted.closed_by))
+        where += [
+            a.alert_id.in_(
+                sa.select(closures.c.alert_id).where(
+                    _closed_by_policy(), *_of_policy(wanted.closed_by)
+                )
+            )
+        ]
     if wanted.since is not None:
-        query = query.where(a.received_at >= wanted.since)
+        where.append(a.received_at >= wanted.since)
     if wanted.until is not None:
-        query = query.where(a.received_at < wanted.until)
-    return query
+        where.append(a.received_at < wanted.until)
+    return where, any(value is not None for value in of_verdict.values())
 
 
-def _select(wanted: AlertFilter, sort: str) -> sa.Select[Any]:
-    a, t = alerts.c, triage_results.c
-    query = narrowed(columns(), wanted)
-    if sort == "risk_score":
-        return query.where(t.risk_score.is_not(None)).order_by(
-            t.risk_score.desc(), t.alert_id.desc()
-        )
-    return query.order_by(a.received_at.desc(), a.alert_id.desc())
+def _page(wanted: AlertFilter, limit: int, after: finding.Key | None) -> finding.Wanted:
+    where, of_verdict = _conditions(wanted)
+    return finding.Wanted(
+        where=where,
+        of_verdict=of_verdict,
+        source=wanted.source,
+        severity=wanted.severity,
+        status=wanted.status,
+        rule_id=wanted.rule_id,
+        limit=limit,
+        after=after,
+    )
 
 
 def _of_policy(closed_by: str) -> list[sa.ColumnElement[bool]]:
@@ -228,35 +242,32 @@ def _of_policy(closed_by: str) -> list[sa.ColumnElement[bool]]:
     return [closures.c.policy_version == int(version)]
 
 
-def _after(sort: str, value: Any, alert_id: str) -> sa.ColumnElement[bool]:
-    if sort == "risk_score":
-        key = sa.tuple_(triage_results.c.risk_score, triage_results.c.alert_id)
-        return key < sa.tuple_(sa.literal(float(value)), sa.literal(alert_id))
-    key = sa.tuple_(alerts.c.received_at, alerts.c.alert_id)
-    moment = sa.literal(datetime.fromisoformat(value), alerts.c.received_at.type)
-    return key < sa.tuple_(moment, sa.literal(alert_id))
+def _summaries(connection: Connection, ids: Sequence[str]) -> list[AlertSummary]:
+    found = {}
+    if ids:
+        query = columns().where(alerts.c.alert_id.in_(ids))
+        for row in connection.execute(query).mappings():
+            found[row["alert_id"]] = summary(row)
+    return [found[alert_id] for alert_id in ids]
 
 
-def _encode(sort: str, row: sa.RowMapping) -> str:
-    value = row[sort]
+def _encode(sort: str, key: finding.Key) -> str:
+    value, alert_id = key
     plain = instant_text(value) if isinstance(value, datetime) else value
-    return base64.urlsafe_b64encode(msgspec.json.encode([sort, plain, row["alert_id"]])).decode()
+    return base64.urlsafe_b64encode(msgspec.json.encode([sort, plain, alert_id])).decode()
 
 
-def _decode(cursor: str, sort: str) -> tuple[Any, str]:
+def _decode(cursor: str, sort: str) -> finding.Key:
     try:
         made_for, value, alert_id = msgspec.json.decode(
             base64.urlsafe_b64decode(cursor.encode()), type=tuple[str, str | float, str]
         )
-        if sort == "received_at":
-            datetime.fromisoformat(str(value))
-        else:
-            float(value)
+        key = datetime.fromisoformat(str(value)) if sort == "received_at" else float(value)
     except (ValueError, msgspec.MsgspecError) as error:
         raise InputError("the cursor is not one that this list gave out") from error
     if made_for != sort:
         raise InputError(f"the cursor belongs to a list sorted by {made_for}")
-    return value, alert_id
+    return key, alert_id
 
 
 def summary(row: sa.RowMapping) -> AlertSummary:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from tocsin.model import Dossier
 from tocsin.ports import Accepted, NewAlert
 from tocsin.store import rows
-from tocsin.store.bulk import IN_LIMIT, mark_of, marks
+from tocsin.store.bulk import IN_LIMIT, among, mark_of
 from tocsin.store.fetch import fetch
 from tocsin.store.tables import alert_context, alert_keys, alerts, incident_alerts, triage_results
 
@@ -26,17 +26,15 @@ def load(connection: Connection, ids: Sequence[str], filled: Sequence[str]) -> l
 
 
 def _load(connection: Connection, ids: Sequence[str], filled: set[str]) -> list[Dossier]:
-    mark = mark_of(connection)
-    some = marks(len(ids), mark)
-    parameters = tuple(ids)
+    some, listed = among(connection, "a.alert_id", ids)
     stored = fetch(
         connection,
         ("alert_id", "received_at", "raw_data", "source", "normalized", "gaps"),
         "SELECT a.alert_id, a.received_at, a.raw_data, a.source, "
         f"{'a.normalized' if 'alert' in filled else 'NULL'} AS normalized, w.gaps "
         "FROM alerts a LEFT JOIN alert_work w ON w.alert_id = a.alert_id "
-        f"WHERE a.alert_id IN {some}",
-        parameters,
+        f"WHERE {some}",
+        listed,
     )
     dossiers = [
         Dossier(
@@ -115,12 +113,12 @@ def _intel(connection: Connection, dossiers: Sequence[Dossier]) -> dict[tuple[st
     known: dict[tuple[str, str], str] = {}
     for start in range(0, len(values), IN_LIMIT):
         part = values[start : start + IN_LIMIT]
+        some, listed = among(connection, "ioc", part)
         found = fetch(
             connection,
             ("ioc", "ioc_type", "raw_data"),
-            "SELECT ioc, ioc_type, raw_data FROM threat_intel "
-            f"WHERE ioc IN {marks(len(part), mark_of(connection))}",
-            part,
+            f"SELECT ioc, ioc_type, raw_data FROM threat_intel WHERE {some}",
+            listed,
         )
         known.update({(ioc, kind): stored for ioc, kind, stored in found})
     return known
@@ -140,12 +138,13 @@ def waiting_ids(
     """
     mark = mark_of(connection)
     hold = " FOR UPDATE" if lock and connection.dialect.name == "postgresql" else ""
+    some, listed = among(connection, "alert_id", ids)
     found = fetch(
         connection,
         ("alert_id",),
-        f"SELECT alert_id FROM alert_work WHERE alert_id IN {marks(len(ids), mark)} "
+        f"SELECT alert_id FROM alert_work WHERE {some} "
         f"AND step = {mark} AND lease_owner = {mark}{hold}",
-        (*ids, step, owner),
+        (*listed, step, owner),
     )
     return {row[0] for row in found}
 
@@ -179,12 +178,9 @@ def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     found: set[bytes] = set()
     for start in range(0, len(keys), IN_LIMIT):
         part = keys[start : start + IN_LIMIT]
+        some, listed = among(connection, "key", part)
         rows_ = fetch(
-            connection,
-            ("key",),
-            "SELECT hex(key) AS key FROM alert_keys "
-            f"WHERE key IN {marks(len(part), mark_of(connection))}",
-            part,
+            connection, ("key",), f"SELECT hex(key) AS key FROM alert_keys WHERE {some}", listed
         )
         found.update(bytes.fromhex(row[0]) for row in rows_)
     return found

@@ -34,6 +34,12 @@ FROM: dict[RemediationStatus, tuple[RemediationStatus, ...]] = {
 }
 """From which statuses a decision leads where."""
 
+_MOVE = (
+    sa.update(remediation_actions)
+    .where(remediation_actions.c.action_id == sa.bindparam("of"))
+    .values(incident_id=sa.bindparam("incident"), natural_key=sa.bindparam("key"))
+)
+
 
 class RemediationPage(Record, frozen=True, kw_only=True, omit_defaults=False):
     """A page and the cursor of the next one; None after the last."""
@@ -211,21 +217,29 @@ def follow(connection: Connection, steps: Sequence[Step]) -> None:
     into = {step.alert_id: step.into for step in steps if step.alert_id}
     c = remediation_actions.c
     for part in parts(sorted(into)):
-        some = sa.select(remediation_actions).where(
-            c.alert_id.in_(part), c.status.in_([status.value for status in OPEN])
-        )
-        for row in connection.execute(some.order_by(c.action_id)).mappings().all():
-            target = into[row["alert_id"]]
-            key = _natural_key(
-                target or row["alert_id"], row["action"], row["entity_type"], row["entity"]
-            )
-            taken = sa.select(c.action_id).where(c.natural_key == key)
-            if connection.execute(taken).first() is None:
-                connection.execute(
-                    sa.update(remediation_actions)
-                    .where(c.action_id == row["action_id"])
-                    .values(incident_id=target, natural_key=key)
-                )
+        some = sa.select(
+            c.action_id, c.alert_id, c.action, c.entity_type, c.entity, c.natural_key
+        ).where(c.alert_id.in_(part), c.status.in_([status.value for status in OPEN]))
+        moved: dict[str, Any] = {}
+        for row in connection.execute(some.order_by(c.action_id)):
+            scope = into[row.alert_id] or row.alert_id
+            key = _natural_key(scope, row.action, row.entity_type, row.entity)
+            if key != row.natural_key:
+                moved.setdefault(key, row)
+        taken = {
+            key
+            for keys in parts(sorted(moved))
+            for key in connection.execute(
+                sa.select(c.natural_key).where(c.natural_key.in_(keys))
+            ).scalars()
+        }
+        changes = [
+            {"of": row.action_id, "incident": into[row.alert_id], "key": key}
+            for key, row in sorted(moved.items())
+            if key not in taken
+        ]
+        if changes:
+            connection.execute(_MOVE, changes)
 
 
 def digest_of(action: str, entity_type: str, entity: str) -> str:

@@ -21,12 +21,11 @@ PORTION = 2000
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """How many alerts of a status would go, and the span of their times of receipt."""
+    """How many alerts of a month of receipt (UTC, as `2026-03`) and a status would go."""
 
+    month: str
     status: AlertStatus
     alerts: int
-    oldest: datetime
-    newest: datetime
 
 
 class RetentionStore:
@@ -37,21 +36,24 @@ class RetentionStore:
         self._dossiers = dossiers
 
     async def preview(self, before: datetime, statuses: Sequence[AlertStatus]) -> list[Expired]:
-        """What `purge` would delete, by status."""
-        query = (
-            sa.select(
-                alerts.c.status,
-                sa.func.count(),
-                sa.func.min(alerts.c.received_at, type_=alerts.c.received_at.type),
-                sa.func.max(alerts.c.received_at, type_=alerts.c.received_at.type),
+        """What `purge` would delete, by month and status, oldest first."""
+
+        def ask(connection: Connection) -> list[Expired]:
+            month: sa.ColumnElement[str] = sa.func.substr(alerts.c.received_at, 1, 7)
+            if connection.dialect.name == "postgresql":
+                month = sa.func.to_char(alerts.c.received_at, "YYYY-MM")  # sessions are in UTC
+            by = month.label("month")
+            query = (
+                sa.select(by, alerts.c.status, sa.func.count())
+                .where(alerts.c.received_at < before, alerts.c.status.in_(statuses))
+                .group_by(sa.text("month"), alerts.c.status)
+                .order_by(sa.text("month"), alerts.c.status)
             )
-            .where(alerts.c.received_at < before, alerts.c.status.in_(statuses))
-            .group_by(alerts.c.status)
-            .order_by(alerts.c.status)
-        )
-        return await self._database.read(
-            lambda c: [Expired(AlertStatus(row[0]), *row[1:]) for row in c.execute(query)]
-        )
+            return [
+                Expired(row[0], AlertStatus(row[1]), row[2]) for row in connection.execute(query)
+            ]
+
+        return await self._database.read(ask)
 
     async def purge(self, before: datetime, statuses: Sequence[AlertStatus]) -> AsyncIterator[int]:
         """Delete it; gives how many went after each portion."""

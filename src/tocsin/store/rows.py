@@ -1,10 +1,10 @@
 """Dossiers as rows and back: the only place that knows which field stands in which column."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,7 +29,7 @@ from tocsin.model import (
     Verdict,
 )
 from tocsin.ports import RULE_HOST
-from tocsin.store.bulk import Row
+from tocsin.store.copying import Row
 
 IOC_LIMIT = 1024
 PREVALENCE_LIMIT = 256
@@ -72,6 +72,7 @@ ALERT_COLUMNS = (
     "rule_id",
     "rule_name",
     "status",
+    "risk_score",
     "normalized",
 )
 
@@ -102,12 +103,48 @@ def _holds_nul(value: Any) -> bool:
 def ioc_key(value: str) -> str:
     """The value as it stands in `threat_intel.ioc`.
 
-    A value longer than 1,024 characters (a URL, as a rule) is cut and completed with its SHA-256,
-    so that it stays unique and an index can hold it.
+    A value longer than 1,024 bytes (a URL, as a rule) is cut and completed with its SHA-256, so
+    that it stays unique and an index can hold it.
     """
-    if len(value) <= IOC_LIMIT:
+    if len(value) <= IOC_LIMIT and (value.isascii() or len(value.encode()) <= IOC_LIMIT):
         return value
-    return value[: IOC_LIMIT - 72] + "…sha256:" + sha256(value.encode()).hexdigest()
+    whole = value.encode()
+    cut = whole[: IOC_LIMIT - 74].decode(errors="ignore")
+    return f"{cut}…sha256:{sha256(whole).hexdigest()}"
+
+
+class Made(NamedTuple):
+    """The rows of a batch, by table; `risks` and `alerts` are changes of rows that are there."""
+
+    alerts: list[Row]
+    risks: list[Row]
+    contexts: list[Row]
+    verdicts: list[Row]
+    intel: list[Row]
+    prevalence: list[tuple[str, str, str, int]]
+
+
+def made(
+    dossiers: Sequence[Dossier],
+    filled: Container[str],
+    status_of: Callable[[Dossier], AlertStatus],
+    now: Any,
+    stamp: Stamp,
+) -> Made:
+    """The rows of these dossiers for the fields that were filled.
+
+    Raises:
+        DataQualityError: a text in one of them cannot be stored.
+    """
+    alert, verdict, context = "alert" in filled, "verdict" in filled, "context" in filled
+    return Made(
+        alerts=[alert_row(d, status_of(d), stamp) for d in dossiers] if alert else [],
+        risks=[risk_row(d) for d in dossiers] if verdict and not alert else [],
+        contexts=context_rows(dossiers) if context else [],
+        verdicts=[triage_row(d, now) for d in dossiers] if verdict else [],
+        intel=intel_rows(dossiers, stamp) if "intel" in filled else [],
+        prevalence=prevalence_rows(dossiers) if context else [],
+    )
 
 
 def alert_row(dossier: Dossier, status: AlertStatus, stamp: Stamp) -> Row:
@@ -140,8 +177,14 @@ def alert_row(dossier: Dossier, status: AlertStatus, stamp: Stamp) -> Row:
         alert.rule.id,
         alert.rule.name,
         status.value,
+        None if dossier.verdict is None else dossier.verdict.risk_score,
         text(alert),
     )
+
+
+def risk_row(dossier: Dossier) -> Row:
+    """`alert_id` and the risk that lists are sorted by."""
+    return (dossier.alert_id, None if dossier.verdict is None else dossier.verdict.risk_score)
 
 
 def context_rows(dossiers: Iterable[Dossier]) -> list[Row]:

@@ -1,6 +1,5 @@
 """The pipeline's statements; the hot ones are compiled once. Only `dossiers.py` runs them."""
 
-import time
 from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
@@ -9,7 +8,8 @@ from sqlalchemy.engine import Connection
 from tocsin.model import AlertStatus, Dossier
 from tocsin.ports import NewAlert
 from tocsin.store import closures, reading, rows
-from tocsin.store.bulk import BulkInsert, BulkUpdate, mark_of, marks
+from tocsin.store.bulk import BulkInsert, BulkUpdate, among
+from tocsin.store.clock import LONGEST_WAIT, ahead
 from tocsin.store.tables import (
     alert_context,
     alert_keys,
@@ -25,15 +25,22 @@ insert_new_keys = BulkInsert(
     alert_keys, ("key", "alert_id", "digest"), key=("key",), returning="key"
 )
 insert_alerts = BulkInsert(
-    alerts, ("alert_id", "received_at", "source", "status", "raw_data"), key=("alert_id",)
+    alerts,
+    ("alert_id", "received_at", "source", "status", "raw_data"),
+    key=("alert_id",),
+    fresh=True,
 )
-insert_work = BulkInsert(alert_work, ("alert_id", "step", "since", "rung_at"), key=("alert_id",))
+insert_work = BulkInsert(
+    alert_work, ("alert_id", "step", "since", "rung_at"), key=("alert_id",), fresh=True
+)
 update_alerts = BulkUpdate(alerts, "alert_id", rows.ALERT_COLUMNS)
+update_risk = BulkUpdate(alerts, "alert_id", ("risk_score",))
 insert_context = BulkInsert(
     alert_context,
     ("alert_id", "context_type", "context_data", "source", "confidence_score"),
     key=("alert_id", "context_type"),
     update={n: f"excluded.{n}" for n in ("context_data", "source", "confidence_score")},
+    fresh=True,
 )
 insert_intel = BulkInsert(
     threat_intel,
@@ -80,6 +87,7 @@ insert_triage = BulkInsert(
     _TRIAGE_COLUMNS,
     key=("alert_id",),
     update={name: f"excluded.{name}" for name in _TRIAGE_COLUMNS[1:]},
+    fresh=True,
 )
 update_review = BulkUpdate(
     triage_results, "alert_id", ("human_reviewer", "human_review_notes", "reviewed_at")
@@ -109,8 +117,8 @@ def give_back_taken(connection: Connection, fresh: Sequence[NewAlert]) -> set[by
 def delete_work(connection: Connection, ids: Sequence[str]) -> None:
     """Nothing waits for these alerts any more."""
     if ids:
-        some = marks(len(ids), mark_of(connection))
-        connection.exec_driver_sql(f"DELETE FROM alert_work WHERE alert_id IN {some}", tuple(ids))
+        some, listed = among(connection, "alert_id", ids)
+        connection.exec_driver_sql(f"DELETE FROM alert_work WHERE {some}", listed)
 
 
 def set_status(connection: Connection, ids: Sequence[str], status: AlertStatus) -> None:
@@ -130,29 +138,31 @@ def finish_alerts(connection: Connection, done: Sequence[Dossier]) -> None:
         connection.execute(change.values(status=AlertStatus.TRIAGED.value))
 
 
-def reopen(connection: Connection, alert_id: str) -> bool:
-    """Give a closed alert back; False when it is not closed."""
+def reopen(connection: Connection, alert_id: str) -> None:
+    """Give a closed alert back to people."""
     change = sa.update(alerts).where(
         alerts.c.alert_id == alert_id, alerts.c.status == AlertStatus.CLOSED.value
     )
-    return connection.execute(change.values(status=AlertStatus.TRIAGED.value)).rowcount == 1
+    connection.execute(change.values(status=AlertStatus.TRIAGED.value))
 
 
-def due(step: str, rung_before: float, limit: int) -> sa.Executable:
+def due(step: str, rung_before: float, limit: int, now: float) -> sa.Executable:
     """Marks as rung the alerts that wait for `step` and that nobody works on; gives their ids."""
-    now = time.time()
-    w = alert_work.c
+    work = alert_work.c
     idle = sa.and_(
-        w.step == step,
-        w.parked_at.is_(None),
-        w.lease_until <= now,
-        w.not_before <= now,
-        sa.or_(w.rung_at < rung_before, w.rung_at < w.not_before),
+        work.step == step,
+        work.parked_at.is_(None),
+        sa.not_(work.lease_until.between(*ahead(now))),
+        sa.not_(work.not_before.between(*ahead(now))),
+        sa.or_(
+            sa.not_(work.rung_at.between(rung_before, now + LONGEST_WAIT)),
+            sa.and_(work.rung_at < work.not_before, work.not_before <= now),
+        ),
     )
-    some = sa.select(w.alert_id).where(idle).order_by(w.since)
+    some = sa.select(work.alert_id).where(idle).order_by(work.since)
     some = some.limit(limit).with_for_update(skip_locked=True)
-    change = sa.update(alert_work).where(w.alert_id.in_(some.scalar_subquery()))
-    return change.values(rung_at=now).returning(w.alert_id)
+    change = sa.update(alert_work).where(work.alert_id.in_(some.scalar_subquery()))
+    return change.values(rung_at=now).returning(work.alert_id)
 
 
 def count_attempt(
@@ -162,6 +172,7 @@ def count_attempt(
     *,
     max_attempts: int,
     pause: float,
+    now: float,
 ) -> bool:
     """Count a failed attempt; try again after a growing pause, or park.
 
@@ -171,6 +182,7 @@ def count_attempt(
         error: what went wrong.
         max_attempts: attempts after which it is parked.
         pause: seconds before the second attempt; doubles with each.
+        now: by the clock of leases.
 
     Returns:
         Whether it was parked.
@@ -184,7 +196,8 @@ def count_attempt(
     tried = connection.execute(sa.select(alert_work.c.attempts).where(row)).scalar()
     if tried is None:
         return False
-    attempts, now = tried + 1, time.time()
+    attempts = tried + 1
+    wait = min(pause * 2 ** (attempts - 1), LONGEST_WAIT)
     last: bool = attempts >= max_attempts
     change = sa.update(alert_work).where(row)
     connection.execute(
@@ -192,7 +205,7 @@ def count_attempt(
             attempts=attempts,
             lease_owner=None,
             lease_until=0.0,
-            not_before=now + pause * 2 ** (attempts - 1),
+            not_before=now + wait,
             parked_at=now if last else None,
             error=error,
         )
@@ -200,12 +213,12 @@ def count_attempt(
     return last
 
 
-def unpark(connection: Connection, alert_id: str) -> str | None:
+def unpark(connection: Connection, alert_id: str, now: float) -> str | None:
     """Give parked work its attempts back; gives the step it waits for, None if nothing is."""
     parked = sa.and_(alert_work.c.alert_id == alert_id, alert_work.c.parked_at.is_not(None))
     change = sa.update(alert_work).where(parked).returning(alert_work.c.step)
     fresh = {"parked_at": None, "attempts": 0, "not_before": 0.0, "rung_at": 0.0}
-    step: str | None = connection.execute(change.values(since=time.time(), **fresh)).scalar()
+    step: str | None = connection.execute(change.values(since=now, **fresh)).scalar()
     return step
 
 

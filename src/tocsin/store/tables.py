@@ -51,6 +51,7 @@ alerts = sa.Table(
     sa.Column("rule_id", sa.Text),
     sa.Column("rule_name", sa.Text),
     sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("risk_score", sa.Float),  # that of triage_results, where an index can hold both
     sa.Column("assigned_to", sa.Text),
     sa.Column("folded_into", sa.String(128)),
     sa.Column("normalized", json_text()),
@@ -60,6 +61,24 @@ alerts = sa.Table(
     between("source_port", 0, 65535),
     between("destination_port", 0, 65535),
     sa.Index(None, "received_at", "alert_id"),
+    sa.Index(
+        "ix_alerts_queue",
+        "status",
+        "risk_score",
+        "alert_id",
+        sqlite_where=sa.text("risk_score IS NOT NULL"),
+        postgresql_where=sa.text("risk_score IS NOT NULL"),
+    ),
+    sa.Index("ix_alerts_kind", "source", "severity", "status", "received_at", "alert_id"),
+    sa.Index(
+        "ix_alerts_rule",
+        sa.text("substr(rule_id, 1, 128)"),
+        "status",
+        "received_at",
+        "alert_id",
+        sqlite_where=sa.text("rule_id IS NOT NULL"),
+        postgresql_where=sa.text("rule_id IS NOT NULL"),
+    ),
 )
 
 alert_keys = sa.Table(
@@ -145,7 +164,6 @@ triage_results = sa.Table(
     between("impact", 0, 1),
     between("risk_score", 0, 100),
     between("confidence_score", 0, 1),
-    sa.Index(None, "risk_score", "alert_id"),
 )
 
 prevalence = sa.Table(

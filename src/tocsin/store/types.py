@@ -45,10 +45,11 @@ def instant_text(value: datetime) -> str:
 
 def stamp_of(dialect: str) -> Callable[[datetime], Any]:
     """What a driver's own statement takes for an instant, by the name of the dialect."""
-    return instant_text if dialect == "sqlite" else _as_is
+    return instant_text if dialect == "sqlite" else instant
 
 
-def _as_is(value: datetime) -> datetime:
+def instant(value: datetime) -> datetime:
+    """The same moment: PostgreSQL's driver takes it as it is."""
     return value
 
 

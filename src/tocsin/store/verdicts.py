@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.model import Change, risk_level
-from tocsin.store.tables import triage_results
+from tocsin.store.tables import alerts, triage_results
 
 
 def raise_risk(
@@ -36,4 +36,6 @@ def raise_risk(
                 requires_human_review=made.review_after,
             )
         )
+        listed = sa.update(alerts).where(alerts.c.alert_id == alert_id)  # lists are sorted by it
+        connection.execute(listed.values(risk_score=made.risk_after))
     return made

@@ -1,0 +1,88 @@
+"""Old alerts go, by month and status, with all that was found about them; the rest stays."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tests.flow.test_lists import verdict
+from tests.servers import tocsin
+
+from tocsin.app import Store
+from tocsin.settings import Settings
+from tocsin.store.tables import alert_context, alert_keys, alert_work, alerts, triage_results
+
+NOW = datetime.now(UTC)
+OLD = (NOW - timedelta(days=200), NOW - timedelta(days=100))
+STATUSES = ("triaged", "closed", "parked", "received")
+
+
+def fill(connection: Connection) -> None:
+    """Four alerts of each status from two old days and from today."""
+    number = 0
+    for moment in (*OLD, NOW):
+        for status in STATUSES * 4:
+            number += 1
+            alert_id = f"id-{number:04}"
+            row = {"alert_id": alert_id, "risk_score": 50.0}
+            connection.execute(
+                alerts.insert(),
+                {**row, "received_at": moment, "status": status, "raw_data": "{}"},
+            )
+            key = number.to_bytes(16)
+            connection.execute(alert_keys.insert(), {**row, "key": key, "digest": key})
+            connection.execute(triage_results.insert(), verdict(row, number))
+            connection.execute(
+                alert_context.insert(),
+                {**row, "context_type": "user", "context_data": "{}", "source": "x",
+                 "confidence_score": 1.0},
+            )  # fmt: skip
+            if status in ("parked", "received"):
+                connection.execute(
+                    alert_work.insert(),
+                    {**row, "step": "normalize", "since": 0.0, "rung_at": 0.0},
+                )
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    tables = (alerts, triage_results, alert_context, alert_keys, alert_work)
+    return {
+        table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+        for table in tables
+    }
+
+
+async def test_a_dry_run_tells_by_month_and_status_what_then_goes(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    await store.database.write(fill)
+    before = await store.database.read(counts)
+    command = ("db", "retention", "--older-than", "30d")
+    dry = tocsin(tmp_path, *command, "--dry-run", database=settings.database_url)
+    assert dry.returncode == 0, dry.stderr
+    assert dry.stdout.decode().splitlines() == [
+        *(f"{day:%Y-%m} {status}: 4 alerts" for day in OLD for status in ("closed", "triaged")),
+        "16 alerts would go; nothing was deleted",
+    ]
+    assert await store.database.read(counts) == before
+    done = tocsin(tmp_path, *command, database=settings.database_url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().splitlines()[-1] == "deleted 16 alerts"
+    after = await store.database.read(counts)
+    assert after == {
+        **before,
+        **{name: before[name] - 16 for name in ("alerts", "triage_results", "alert_context")},
+    }
+    again = tocsin(tmp_path, *command, database=settings.database_url)
+    assert again.stdout.decode().strip() == "nothing is that old"
+
+
+async def test_what_waits_or_is_parked_stays_even_if_asked_for(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    await store.database.write(fill)
+    command = ("db", "retention", "--older-than", "30d", "--status", "parked")
+    done = tocsin(tmp_path, *command, database=settings.database_url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().splitlines()[-1] == "deleted 0 alerts"
+    assert (await store.database.read(counts))["alerts"] == 48
