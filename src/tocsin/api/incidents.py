@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Request, Router, get, post
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from tocsin.api.access import actor_of, needs
@@ -93,7 +93,7 @@ async def read_incident(
     description="At least one alert stays. The pipeline never puts the others back.",
 )
 async def split_incident(
-    request: Request[Any, Any, Any], incident_id: FromPath[str], data: Some
+    request: Request[Any, Any, Any], incident_id: FromPath[str], data: JSONBody[Some]
 ) -> SplitOff:
     """Split an incident; gives the new one's id."""
     system: System = request.app.state.system
@@ -111,7 +111,7 @@ async def split_incident(
     description="The other incident is closed and says into which it was merged.",
 )
 async def merge_incident(
-    request: Request[Any, Any, Any], incident_id: FromPath[str], data: Other
+    request: Request[Any, Any, Any], incident_id: FromPath[str], data: JSONBody[Other]
 ) -> IncidentDetail:
     """Merge another incident into this one."""
     system: System = request.app.state.system
@@ -129,7 +129,7 @@ async def merge_incident(
     description="Out of whichever incidents they are in.",
 )
 async def add_alerts(
-    request: Request[Any, Any, Any], incident_id: FromPath[str], data: Some
+    request: Request[Any, Any, Any], incident_id: FromPath[str], data: JSONBody[Some]
 ) -> IncidentDetail:
     """Add alerts."""
     system: System = request.app.state.system
@@ -147,7 +147,7 @@ async def add_alerts(
     description="The pipeline never puts them back into this incident.",
 )
 async def remove_alerts(
-    request: Request[Any, Any, Any], incident_id: FromPath[str], data: Some
+    request: Request[Any, Any, Any], incident_id: FromPath[str], data: JSONBody[Some]
 ) -> IncidentDetail:
     """Remove alerts."""
     system: System = request.app.state.system
@@ -165,7 +165,7 @@ async def remove_alerts(
     description="No alert goes in any more; its alerts keep their verdicts and statuses.",
 )
 async def close_incident(
-    request: Request[Any, Any, Any], incident_id: FromPath[str], data: Why | None = None
+    request: Request[Any, Any, Any], incident_id: FromPath[str], data: JSONBody[Why | None] = None
 ) -> IncidentDetail:
     """Close."""
     system: System = request.app.state.system
@@ -180,7 +180,7 @@ async def close_incident(
     summary="Open a closed incident again",
 )
 async def reopen_incident(
-    request: Request[Any, Any, Any], incident_id: FromPath[str], data: Why | None = None
+    request: Request[Any, Any, Any], incident_id: FromPath[str], data: JSONBody[Why | None] = None
 ) -> IncidentDetail:
     """Reopen."""
     system: System = request.app.state.system
@@ -195,7 +195,7 @@ async def reopen_incident(
     summary="Say who looks after an incident",
 )
 async def assign_incident(
-    request: Request[Any, Any, Any], incident_id: FromPath[str], data: Assignee
+    request: Request[Any, Any, Any], incident_id: FromPath[str], data: JSONBody[Assignee]
 ) -> IncidentDetail:
     """Assign."""
     system: System = request.app.state.system
@@ -213,7 +213,7 @@ async def assign_incident(
     description="409 when things have changed since, so that it cannot be taken back.",
 )
 async def undo_change(
-    request: Request[Any, Any, Any], incident_id: FromPath[str], data: Why | None = None
+    request: Request[Any, Any, Any], incident_id: FromPath[str], data: JSONBody[Why | None] = None
 ) -> IncidentDetail:
     """Undo."""
     system: System = request.app.state.system

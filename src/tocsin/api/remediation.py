@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import Request, Router, get, post
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from tocsin.api.access import actor_of, needs
@@ -73,7 +73,7 @@ async def read_action(request: Request[Any, Any, Any], action_id: FromPath[str])
     "TOCSIN_APPROVAL_HOURS. " + NOTHING_RUNS,
 )
 async def approve_action(
-    request: Request[Any, Any, Any], action_id: FromPath[str], data: Approval
+    request: Request[Any, Any, Any], action_id: FromPath[str], data: JSONBody[Approval]
 ) -> Remediation:
     """Approve."""
     system: System = request.app.state.system
@@ -94,7 +94,7 @@ async def approve_action(
     description="409 when it was rejected already. " + NOTHING_RUNS,
 )
 async def reject_action(
-    request: Request[Any, Any, Any], action_id: FromPath[str], data: Rejection
+    request: Request[Any, Any, Any], action_id: FromPath[str], data: JSONBody[Rejection]
 ) -> Remediation:
     """Reject."""
     system: System = request.app.state.system
