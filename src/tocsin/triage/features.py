@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from tocsin.model import Activity
+from tocsin.model import Activity, Dossier
 from tocsin.triage import roles
 from tocsin.triage.case import NO_PAYLOAD, Case
 from tocsin.triage.claims import DESCRIPTIONS, SILENT, VOCABULARY, wanted_words
@@ -101,8 +101,13 @@ def of_activity(activity: Activity) -> dict[str, float]:
 
 def rule_key(case: Case) -> str | None:
     """By what the history counts the alert's rule; None where the alert names none."""
-    if case.network is not None:
-        for seen in case.network.prevalence:
+    return rule_of(case.dossier)
+
+
+def rule_of(dossier: Dossier) -> str | None:
+    """See `rule_key`; the dossier must have its context."""
+    for fact in dossier.context:
+        for seen in fact.data.prevalence:
             if seen.subject == "rule":
                 return seen.value
     return None
