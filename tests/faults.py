@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import aio_pika
 from tests.postgres import Postgres
 
-QUEUES = ("alert.raw", "alert.normalized", "alert.enriched", "alert.contextualized")
+from tocsin.pipeline import FOLLOW_UPS, STEPS
+
+QUEUES = tuple(step.takes for step in STEPS)
+# what follows a verdict may still be under way when its alert has come to its end
+_FOLLOWING = ", ".join(f"'{step}'" for step in FOLLOW_UPS)
+WAITING = f"SELECT alert_id FROM alert_work WHERE parked_at IS NULL AND step NOT IN ({_FOLLOWING})"
 FULL = ("53100", "could not extend file: No space left on device")
 SERIALIZATION = ("40001", "could not serialize access due to concurrent update")
 DEADLOCK = ("40P01", "deadlock detected")
@@ -109,7 +114,7 @@ def account(spoilt: Spoilt, accepted: Collection[str]) -> Account:
     triaged = spoilt.ids("SELECT alert_id FROM triage_results")
     parked = set(spoilt.ids("SELECT alert_id FROM alerts WHERE status = 'parked'"))
     contexts = spoilt.ids("SELECT alert_id FROM alert_context")
-    waiting = spoilt.ids("SELECT alert_id FROM alert_work WHERE parked_at IS NULL")
+    waiting = spoilt.ids(WAITING)
     ended = set(triaged) | parked
     doubled = len(stored) - len(set(stored)) + len(triaged) - len(set(triaged))
     wrong = []

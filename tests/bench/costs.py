@@ -14,8 +14,10 @@ from tests.postgres import Postgres
 from tests.rabbitmq import RabbitMQ
 from tests.services import Fleet
 
+from tocsin import pipeline
+
 TICKS = os.sysconf("SC_CLK_TCK")
-STEPS = ("normalize", "context", "intel", "triage")
+STEPS = tuple(step.name for step in pipeline.STEPS)
 PARTS = (*STEPS, "body", "read", "write", "rows")
 METRIC = "tocsin_cpu_seconds_total"
 Costs = dict[str, float]

@@ -72,24 +72,29 @@ def measure(runs: int) -> dict[str, dict[str, object]]:
 
 
 def _throughput(running: Fleet, counter: Counter | None = None) -> float:
-    asyncio.run(_send(running, range(0, WARM_UP, BATCH)))
+    asyncio.run(_send(running, _bodies(0, WARM_UP)))
     running.settle()
+    bodies = _bodies(WARM_UP, ALERTS)
     if counter is not None:
         counter.begin()
     started = time.perf_counter()
-    asyncio.run(_send(running, range(WARM_UP, WARM_UP + ALERTS, BATCH)))
+    asyncio.run(_send(running, bodies))
     balance = running.settle()
     seconds = time.perf_counter() - started
     assert balance["triaged"] == ALERTS + WARM_UP, balance
     return ALERTS / seconds
 
 
-async def _send(running: Fleet, starts: range) -> None:
+def _bodies(first: int, count: int) -> list[bytes]:
+    return [load.batch(start, BATCH) for start in range(first, first + count, BATCH)]
+
+
+async def _send(running: Fleet, bodies: Sequence[bytes]) -> None:
     headers = {"Authorization": f"Bearer {running.key}", "Content-Type": "application/json"}
-    bodies = iter([load.batch(start, BATCH) for start in starts])
+    waiting = iter(bodies)
 
     async def sender(client: httpx2.AsyncClient) -> None:
-        for body in bodies:
+        for body in waiting:
             while (await client.post("/api/v1/alerts", content=body)).status_code != 202:
                 await asyncio.sleep(0.2)
 

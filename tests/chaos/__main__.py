@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from tests.chaos.deck import Deck
 from tests.chaos.sender import Sender
-from tests.faults import Spoilt, account
+from tests.faults import WAITING, Spoilt, account
 from tests.postgres import postgres
 from tests.rabbitmq import rabbitmq
 from tests.services import CHAIN, SEPARATE, fleet
@@ -32,7 +32,6 @@ QUICK = {
 }  # fmt: skip
 RATE = 150  # alerts/s: the load must leave room to catch up in
 PATIENCE = 180.0  # seconds; what a killed worker held is free after half a minute
-WAITING = "SELECT alert_id FROM alert_work WHERE parked_at IS NULL"
 SHARE_OF_OUTAGE = 6  # PostgreSQL is stopped for a sixth of the run, at most a minute
 
 

@@ -212,7 +212,9 @@ def alert(rule: dict[str, Any], **more: Any) -> Dossier:
 
 async def said(detections: DetectionStore, dossier: Dossier) -> list[Evidence]:
     known = Known()
-    work = build(Resources(load(), known, known, known, detections))
+    work = build(
+        Resources(load(), known, known, known, known, detections=detections)  # type: ignore[arg-type]  # incidents are not asked
+    )
     (done,) = await work([dossier])
     assert done.verdict is not None
     return [item for item in done.verdict.evidence if item.name == "prior.detection"]

@@ -221,7 +221,10 @@ async def test_a_living_worker_keeps_its_batch_and_a_dead_ones_is_soon_free(
 ) -> None:
     answers = await accept(store, settings, [{"title": f"a {n}"} for n in range(20)])
     ids = [answer.alert_id for answer in answers]
-    other = DossierStore(store.database, owner="other", first_step=FIRST.name)
+    other = DossierStore(
+        store.database, owner="other", first_step=FIRST.name,
+        follow_ups=store.dossiers._follow_ups, grouping=store.dossiers._grouping,
+    )  # fmt: skip
     steps = [slow(step, 60 if step is STEPS[-1] else 0) for step in STEPS]
     worker = Worker(steps, resources(store, settings), store.dossiers, MemoryBus(), settings)
     living = asyncio.create_task(worker.process(ids))

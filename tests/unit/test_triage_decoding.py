@@ -67,6 +67,9 @@ HIDDEN = {
     "variables": "cmd /v /c set x=vssa&&set y=dmin del&&set z=ete shadows&&call %x%%y%%z%",
     "late variables": "cmd /v:on /c set a=vssadmin&&set b=shadows&&!a! delete !b!",
     "shell variables": "a=vssa;b=dmin;$a$b delete shadows",
+    "backslashes": "v\\s\\s\\a\\d\\m\\i\\n del\\e\\te shadows",
+    "empty arguments": "vssad$@min del$*ete sha$@dows",
+    "slices of variables": "ls ${PATH:0:1}etc; vss${SHELL:6:1}dmin delete shadows",
     "powershell variables": "$a='vssadmin del';$b='ete shadows';iex ($a+$b)",
     "backwards": "powershell $a='" + DELETE[::-1] + "';iex($a[-1..-($a.Length)]-join'')",
     "backwards in python": "python -c \"exec('" + DELETE[::-1] + "'[::-1])\"",
@@ -188,7 +191,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_megabyte_of_hostile_text_takes_bounded_time(name: str) -> None:
+def test_a_megabyte_of_hostile_text_takes_bounded_time(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     started = time.process_time()
     read(HOSTILE[name][:MEGABYTE], shipped())
-    assert time.process_time() - started < 3  # 0.7 seconds at the most on an idle machine
+    taken = time.process_time() - started
+    with capsys.disabled():
+        print(f"\na megabyte of {name}: {taken * 1000:.0f} ms")
+    assert taken < 3

@@ -8,7 +8,7 @@ from tocsin.errors import SettingsError
 from tocsin.knowledge import attack
 from tocsin.triage import shipped_model
 from tocsin.triage.families import Families, RuleText
-from tocsin.triage.weights import REQUIRED, SECTIONS, data_file, load, section
+from tocsin.triage.weights import REQUIRED, SECTIONS, TABLES, data_file, load, section
 
 SHIPPED = data_file("weights.toml")
 
@@ -28,9 +28,10 @@ def family(source: str, **fields: str) -> str | None:
     return shipped_model().families.of(text).name
 
 
-def test_the_version_is_the_hash_of_the_file() -> None:
+def test_the_version_is_the_hash_of_the_weights_and_the_tables_of_words() -> None:
     _, version = load()
-    assert version == "expert-1+" + hashlib.sha256(SHIPPED).hexdigest()[:12]
+    files = b"\n".join([SHIPPED, *(data_file(name) for name in TABLES)])
+    assert version == "expert-1+" + hashlib.sha256(files).hexdigest()[:12]
     assert load(SHIPPED + b"\n")[1] != version
 
 

@@ -75,7 +75,7 @@ def test_a_client_that_names_itself_is_said_and_weighs_nothing() -> None:
     (item,) = [item for item in verdict.evidence if item.name == "lookalike.named"]
     assert (item.weight, item.tainted) == (0, True)
     assert "infrastructure" in item.statement
-    _, other = cloud({**EVENT, "userAgent": "curl/8"}, None)
+    _, other = cloud({**EVENT, "userAgent": "Mozilla/5.0"}, None)
     assert other.probability == verdict.probability
 
 

@@ -181,7 +181,7 @@ def test_an_alert_that_was_not_normalised_is_refused() -> None:
 
 async def test_the_step_fills_verdicts_in_order_and_adds_its_gap_once() -> None:
     nobody = Known()
-    work = build(Resources(load(), nobody, nobody, nobody))
+    work = build(Resources(load(), nobody, nobody, nobody, nobody))  # type: ignore[arg-type]  # incidents are not asked
     known = dossier("suricata", BEACON, NetworkDirection.OUTBOUND)
     unknown = dossier("generic", Alert(title="Something else"))
     batch = [known, unknown, known]

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
-from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from tocsin.model import Prevalence
 from tocsin.ports import RULE_HOST, EntityKey
-from tocsin.store.bulk import PIPELINED, BulkInsert, mark_of, values
+from tocsin.store.bulk import PIPELINED, BulkInsert, as_texts, mark_of, texts_in, values
 from tocsin.store.database import Database
 from tocsin.store.fetch import fetch
 from tocsin.store.tables import prevalence
@@ -102,11 +101,12 @@ def _ask(
     today, week, month = days
     mark = mark_of(connection)
     found: list[Sequence[Any]] = []
+    listed: tuple[Any, ...]
     for start in range(0, len(keys), SIZES[-1]):
         part = keys[start : start + SIZES[-1]]
         if mark == PIPELINED:
             wanted = _ARRAYS
-            listed: tuple[Any, ...] = ([key[0] for key in part], [key[1] for key in part])
+            listed = (as_texts([key[0] for key in part]), as_texts([key[1] for key in part]))
         else:
             size = next(size for size in SIZES if size >= len(part))
             padded = chain(part, [NO_KEY] * (size - len(part)))
@@ -123,7 +123,7 @@ def _ask(
     return found
 
 
-_ARRAYS = "SELECT * FROM unnest(CAST(%s AS text[]), CAST(%s AS text[]))"
+_ARRAYS = f"SELECT * FROM ROWS FROM ({texts_in('%s')}, {texts_in('%s')}) AS both_"
 
 
 @lru_cache(maxsize=4 * len(SIZES))

@@ -54,7 +54,7 @@ def _shows(text: str, kind: str) -> tuple[tuple[str, str, str], ...]:
         for key, what, technique in hosts.faults(name):
             if key != "many_labels":  # services make names of many parts
                 found.setdefault(key, (key, what, technique))
-        if hosts.domain_of(name) not in _BY_RULE:
+        if not hosts.within(name, _BY_RULE):
             if generated(name):
                 what = "looks made up by rule, as malware does"
                 found.setdefault("generated", ("generated", what, "T1568.002"))

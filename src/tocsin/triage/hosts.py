@@ -12,9 +12,10 @@ from tocsin.knowledge.canonical import known_top_level, registered_domain
 from tocsin.triage.commands.text import folded
 from tocsin.triage.words import brands, words
 
+CACHED_LENGTH = 253  # the longest name that there is
 MOST_LABELS = 5  # before the domain itself
 
-_NAME = re.compile(r"[\w-]{1,253}(?:\.[\w-]{1,253})+")
+_NAME = re.compile(r"[\w.-]+")
 BRANDS = brands()
 _SHORT = frozenset(words("short_brands"))
 _DYNAMIC = words("dynamic_names")
@@ -27,16 +28,21 @@ _DELIVERY = frozenset(words("delivery"))
 def names(text: str) -> Iterator[str]:
     """All names of hosts in a lower-case text."""
     for hit in _NAME.finditer(text):
-        yield hit.group()
+        name = hit.group().strip(".")
+        if "." in name:
+            yield name
 
 
-@lru_cache(maxsize=8192)
 def faults(name: str) -> tuple[tuple[str, str, str], ...]:
     """What is odd about a name: key, wording and technique, each at most once.
 
     `name` is lower-case. The keys are `punycode`, `brand`, `dynamic_name`, `callback`,
     `rare_domain` and `many_labels`.
     """
+    return _cached_faults(name) if len(name) <= CACHED_LENGTH else _faults(name)
+
+
+def _faults(name: str) -> tuple[tuple[str, str, str], ...]:
     found = []
     if "xn--" in name or not name.isascii():
         found.append(("punycode", "holds letters of other scripts", "T1036"))
@@ -60,13 +66,16 @@ def faults(name: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(found)
 
 
+_cached_faults = lru_cache(maxsize=8192)(_faults)
+
+
 def foreign_brand(name: str) -> str:
     """The brand that a name carries without being its owner's; empty when there is none."""
     looks_like = spelled(name)
     for brand in BRANDS:
         for text in (name, looks_like) if looks_like != name else (name,):
             if brand in text and (brand not in _SHORT or _stands_alone(brand, text)):
-                own = owns(brand, name) or domain_of(name) in _DELIVERY
+                own = owns(brand, name) or within(name, _DELIVERY)
                 return "" if own or (text == name and _is_own_elsewhere(brand, name)) else brand
     return ""
 
@@ -110,6 +119,12 @@ def rare_ending(name: str) -> bool:
     if last in _INSIDE or known_top_level(last):
         return False
     return any(letter.isalpha() for letter in name)  # otherwise it is an address or a version
+
+
+def within(name: str, domains: frozenset[str]) -> bool:
+    """Whether a name is one of the domains or lies in one; looks at the last four labels."""
+    labels = name.rsplit(".", 4)[-4:]
+    return any(".".join(labels[place:]) in domains for place in range(len(labels)))
 
 
 def domain_of(name: str) -> str:

@@ -145,9 +145,9 @@ def look_alike(domain: str, ours: Sequence[str]) -> str:
     A domain looks like another when one of its labels is the other's name, or one letter away from
     it, also with letters of other scripts and with digits for letters.
     """
+    if any(("." + domain).endswith("." + own) or own.endswith("." + domain) for own in ours):
+        return ""
     for own in ours:
-        if domain == own or domain.endswith("." + own) or own.endswith("." + domain):
-            continue
         name = hosts.domain_of(own).partition(".")[0]
         if len(name) < SHORTEST_LABEL or any(own.startswith(free) for free in _FREE):
             continue

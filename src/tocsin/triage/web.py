@@ -28,8 +28,9 @@ _EXPLOIT = re.compile(
     r"|/invoker/jmx|/\.\./|%00"
 )
 _COMMAND = re.compile(
-    r"[?&;|](?:cmd|exec|command|c|shell|run|ping|do|ip|host|code)=\S{0,80}"
-    r"(?:whoami|id|cat|ls|dir|net|powershell|wget|curl|uname|ping|nslookup|bash|certutil)"
+    r"[?&;|](?:cmd|exec|execute|command|c|shell|run|ping)=\S{0,80}"
+    r"(?:whoami|powershell|wget|curl|uname|nslookup|/bin/|certutil|cmd\.exe|/etc/passwd)"
+    r"|[?&;|](?:cmd|exec|execute|command|shell)=(?:id|cat|ls|dir|net|ping|type|bash|sh|nc)"
     r"|(?:;|\||`|\$\(|&&)\s?(?:wget|curl|bash|nc|id|uname|cat|sh|ping|nslookup|powershell"
     r"|certutil)[\s+`;|(/]"
 )
@@ -39,10 +40,10 @@ _DOUBLE_ENCODED = re.compile(
     r"|%5c%2e|\.\.%2f|\.\.%5c|\.\.;/|%09|%0d%0a"
 )
 _AGENTS = words("scanners")
-_SCRIPTS = words("script_clients")
 _BARE = re.compile(
-    r"(?:://|^|\s)(?:[^/\s@?#]{0,256}@)?(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
-    r"|\[[0-9a-f:]{2,40}\]|0x[0-9a-f]{8}|\d{8,10})"
+    r"(?:://|^|\s)(?:[^/\s@?#]{0,256}@)?"
+    r"(?!10\.|127\.|192\.168\.|169\.254\.|172\.(?:1[6-9]|2\d|3[01])\.|0\.)"
+    r"(?:\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[[0-9a-f:]{2,40}\]|0x[0-9a-f]{8}|\d{8,10})"
 )
 _BARE_PROGRAM = re.compile(
     r"h(?:tt|xx)ps?://\d{1,3}(?:\[?\.\]?\d{1,3}){3}(?::\d{1,5})?/\S{0,512}?"
@@ -122,7 +123,7 @@ def _of_url(url: str) -> tuple[Sign, ...]:
         ):
             found[key] = (key, what, technique)
     if any(word in text for word in _SHARING):
-        found["file_sharing"] = ("file_sharing", "goes to where anybody leaves files", "T1102")
+        found["file_sharing"] = ("file_sharing", "goes to where anybody leaves files", "T1608.001")
     for name in _hosts(bare):
         for key, what, technique in hosts.faults(name):
             found.setdefault(key, (key, "is for a name that " + what, technique))
@@ -134,7 +135,7 @@ _URL_SIGNS = (
     ("command_text", _COMMAND, "carries a system command", "T1190"),
     ("encoded_path", _DOUBLE_ENCODED, "is encoded in a way that goes past filters", "T1027"),
     ("program_download", _BARE_PROGRAM, "fetches a program from a bare address", "T1105"),
-    ("bare_address", _BARE, "goes to an address without a name", "T1071.001"),
+    ("bare_address", _BARE, "goes to an address without a name", "T1204.001"),
     (
         "credentials",
         _CREDENTIALS,
@@ -159,8 +160,6 @@ def _of_agent(agent: str) -> tuple[tuple[str, str], ...]:
     found = []
     if any(name in text for name in _AGENTS):
         found.append(("tool_agent", "T1595.002"))
-    if any(name in text for name in _SCRIPTS):
-        found.append(("script_agent", "T1071.001"))
     return tuple(found)
 
 

@@ -15,6 +15,8 @@ from tocsin.model import DetectionKind, DetectionStatus, Severity, ThreatLevel
 T = TypeVar("T")
 
 FILE = "weights.toml"
+# What else evidence is made from.
+TABLES = ("families.toml", "commands.toml", "words.toml", "concepts.toml", "roles.toml")
 MODEL = "expert-1+"
 
 
@@ -131,7 +133,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
         "strange_place system_library odd_folder"
     ),
     "web": _names(
-        "exploit_text command_text tool_agent script_agent program_download bare_address "
+        "exploit_text command_text tool_agent program_download bare_address "
         "credentials encoded_path redirect punycode brand many_labels dynamic_name "
         "callback file_sharing rare_domain panel"
     ),
@@ -238,8 +240,8 @@ SHARES = ("impact",)
 def load(text: bytes | None = None) -> tuple[Weights, str]:
     """The weights and their version, from the given TOML or from the shipped file.
 
-    The version names the model and the first 12 hexadecimal digits of the file's SHA-256, so that
-    a stored verdict says exactly which numbers made it.
+    The version names the model and the first 12 hexadecimal digits of the SHA-256 of this file and
+    of the tables of words, so that a stored verdict says exactly which of them made it.
 
     Raises:
         SettingsError: the file is not TOML, lacks an entry, or has a number that cannot work.
@@ -247,7 +249,8 @@ def load(text: bytes | None = None) -> tuple[Weights, str]:
     content = text if text is not None else data_file(FILE)
     weights = convert(content, Weights, FILE)
     _check(weights)
-    return weights, MODEL + hashlib.sha256(content).hexdigest()[:12]
+    tables = [content, *(data_file(name) for name in TABLES)]
+    return weights, MODEL + hashlib.sha256(b"\n".join(tables)).hexdigest()[:12]
 
 
 def convert(content: bytes, into: type[T], name: str) -> T:

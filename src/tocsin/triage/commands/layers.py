@@ -83,7 +83,7 @@ def _peel(text: str, signs: Signs, found: dict[str, Shown]) -> tuple[str, bool]:
         shown = _look(layer, signs)
         _note(found, shown, how)
         if depth and shown.keys() - ABOUT_WRITING:
-            _add(found, "concealed", layer, how)
+            _add(found, "concealed", layer, "")
         texts, whole = _texts(layer, room)
         for resolved in texts[1:]:
             room -= len(resolved)

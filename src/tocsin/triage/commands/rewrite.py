@@ -35,6 +35,13 @@ ENVIRONMENT = {
     "pshome": r"C:\Windows\System32\WindowsPowerShell\v1.0",
     "shellid": "Microsoft.PowerShell",
 }
+# What every Unix shell has set; obfuscation cuts slashes and letters out of these.
+_UNIX = {
+    "path": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "home": "/root",
+    "pwd": "/root",
+    "shell": "/bin/bash",
+}
 _WINDOWS_VARIABLE = re.compile(
     r"\bset\s{1,4}\"?(?P<name>[\w]{1,40})=(?P<value>[^&|\"\r\n]{0,2000})"
     r"|[%!](?P<used>[\w()]{1,40})(?::~\s?(?P<begin>-?\d{1,5})(?:,\s?(?P<count>-?\d{1,5}))?)?[%!]",
@@ -43,6 +50,7 @@ _WINDOWS_VARIABLE = re.compile(
 _SHELL_VARIABLE = re.compile(
     r"(?:\$|(?<![\w$]))(?P<name>[a-z_]\w{0,40})\s{0,2}=\s{0,2}"
     r"(?:'(?P<single>[^']{0,2000})'|\"(?P<double>[^\"]{0,2000})\"|(?P<bare>[^\s;&|\"'$()]{1,400}))"
+    r"|\$\{(?P<sliced>[a-z_]\w{0,40}):(?P<begin>\d{1,4}):(?P<count>\d{1,4})\}"
     r"|\$\{?(?:env:)?(?P<used>[a-z_]\w{0,40})\}?(?:\[(?P<picked>[\d\s,-]{1,120})\])?",
     re.IGNORECASE,
 )
@@ -54,6 +62,8 @@ _CHARACTER = re.compile(
 _ESCAPE = re.compile(
     r"\\x(?P<x>[0-9a-f]{2})|\\u\{?(?P<u>[0-9a-f]{4})\}?|\\(?P<o>[01][0-7]{2})", re.IGNORECASE
 )
+# Backslashes that a Unix shell drops: at most two letters between them, as in no usual path.
+_SLASHED = re.compile(r"\\\w{1,2}\\|\w\\\w\\\w|\$[@*]\w")
 _JOINED = re.compile(r"[\"']\s{0,4}\)?\s{0,4}[+&.]\s{0,4}\(?\s{0,4}[\"']")
 _LISTED = re.compile(r"[\"']\s{0,4},\s{0,4}[\"']")
 
@@ -111,6 +121,10 @@ def shell_variables(text: str, room: Room) -> str:
             value = hit["single"] or hit["double"] or hit["bare"] or ""
             values[name.lower()] = value[:LONGEST_VALUE]
             return hit.group()
+        if sliced := hit["sliced"]:
+            begin, count = int(hit["begin"]), int(hit["count"])
+            whole = values.get(sliced) or _UNIX.get(sliced.lower(), "")
+            return room.take(whole[begin : begin + count])
         known = values.get(hit["used"].lower())
         if known is None:
             return hit.group()
@@ -177,7 +191,7 @@ def variants(text: str) -> tuple[list[str], bool]:
     """The text with everything resolved that can be, and whether there was room for all of it.
 
     The first one resolves variables, characters and joined strings. Percent-encoding, escapes and
-    replacements may spoil what they are not meant for, so each of them begins a text of its own.
+    dropped backslashes may spoil what they are not meant for, so each begins a text of its own.
     """
     room = Room()
     found = [_resolved(text, room)]
@@ -185,6 +199,9 @@ def variants(text: str) -> tuple[list[str], bool]:
         found.append(_resolved(percents(text), room))
     if "\\" in text and _any(_ESCAPES, text.lower()):
         found.append(_resolved(escapes(text), room))
+    if ("\\" in text or "$" in text) and _SLASHED.search(text):
+        bare = text.replace("\\", "").replace("$@", "").replace("$*", "")
+        found.append(_resolved(bare, room))
     return found, room.left >= 0
 
 
