@@ -16,7 +16,7 @@ LEAST_ROWS = 2  # in how many different repeats a word must stand
 STEPS = 10  # most steps of a curve
 EXPERT, EVIDENCE, WORD, CURVE = "expert", "evidence", "word", "curve"
 # How strongly a weight is pulled to what the expert wrote: the inverse of its expected square.
-PENALTY = {EXPERT: 4.0, EVIDENCE: 2.0, WORD: 2.0, CURVE: 0.3}
+PENALTY = {EXPERT: 1.0, EVIDENCE: 1.0, WORD: 0.5, CURVE: 0.1}
 LEAST_EXPERT = 0.05 - 1.0  # the expert's sum always counts, and never turns round
 
 
