@@ -1,7 +1,7 @@
-"""The steps of the pipeline over files, in memory: what evaluation and learning from files run.
+"""The steps of the pipeline over files, in memory.
 
-The work is that of the same steps in the same order, so the same numbers come out. Different is only
-what surrounds them: nothing is stored, alerts are numbered instead of identified, and the history
+The work is that of the same steps in the same order, so the same numbers come out. What surrounds
+them is different: nothing is stored, alerts are numbered instead of identified, and the history
 holds only what this rehearsal has seen.
 """
 
