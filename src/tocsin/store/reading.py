@@ -51,14 +51,13 @@ def _load(connection: Connection, ids: Sequence[str], filled: set[str]) -> list[
         return dossiers
     contexts: dict[str, list[Any]] = {}
     if "context" in filled:
-        query = sa.select(alert_context).where(alert_context.c.alert_id.in_(ids))
-        for row in connection.execute(query).mappings():
+        for row in _rows_of(connection, alert_context, ids):
             contexts.setdefault(row["alert_id"], []).append(row)
     known = _intel(connection, dossiers) if "intel" in filled else {}
     verdicts = {}
     if "verdict" in filled:
-        query = sa.select(triage_results).where(triage_results.c.alert_id.in_(ids))
-        verdicts = {row["alert_id"]: row for row in connection.execute(query).mappings()}
+        judged = _rows_of(connection, triage_results, ids)
+        verdicts = {row["alert_id"]: row for row in judged}
     found = [_complete(d, contexts, known, verdicts) for d in dossiers]
     return _linked(connection, found) if "links" in filled else found
 
@@ -78,6 +77,16 @@ def _linked(connection: Connection, dossiers: Sequence[Dossier]) -> list[Dossier
         else dossier
         for dossier in dossiers
     ]
+
+
+def _rows_of(
+    connection: Connection, table: sa.Table, ids: Sequence[str]
+) -> Sequence[sa.RowMapping]:
+    """All columns of these alerts' rows, as the driver gives them."""
+    some, listed = among(connection, "alert_id", ids)
+    named = ", ".join(table.c.keys())
+    query = f"SELECT {named} FROM {table.name} WHERE {some}"
+    return connection.exec_driver_sql(query, listed).mappings().all()
 
 
 _CONTEXT_ORDER = {"network": 0, "asset": 1, "user": 2}
