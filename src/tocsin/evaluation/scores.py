@@ -11,7 +11,7 @@ from tocsin.evaluation import measures
 from tocsin.evaluation.measures import Numbers
 
 RECALLS = (90, 95, 99)  # percent
-RESAMPLES = 500
+RESAMPLES = 200
 LOW, HIGH = 2.5, 97.5  # percentiles: a 95 % interval
 
 
