@@ -137,7 +137,7 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 async def _evaluate(settings: Settings, plan: _Plan) -> Report:
-    count, before = Count(), time.process_time()
+    count = Count()
     with progress() as bar:
         async with rehearsals(settings) as made:
             tests = [
@@ -160,7 +160,6 @@ async def _evaluate(settings: Settings, plan: _Plan) -> Report:
                 changed = difference(
                     outcome.dossiers, await triaged(rehearsal, others, bar, task), outcome.truths
                 )
-    seconds = time.process_time() - before
     return report(
         outcome,
         seed=plan.seed,
@@ -169,7 +168,6 @@ async def _evaluate(settings: Settings, plan: _Plan) -> Report:
         grouped_by=plan.reading.keys[: plan.keys],
         left_out={"refused": count.refused, "undetermined": count.undecided},
         complaints=count.complaints,
-        cpu_seconds=seconds,
         changed=changed,
     )
 
@@ -190,8 +188,9 @@ async def _learned(
         _guard(lessons, tests, allowed=plan.overlap)
         learned, taught = await _teach(rehearsal, lessons, bar)
     task = bar.add_task("triage", total=len(tests))
+    before = time.process_time()
     dossiers = await triaged(rehearsal, [one.item for one in tests], bar, task)
-    return _outcome(tests, dossiers, plan, learned, taught)
+    return _outcome(tests, dossiers, plan, (learned, taught), time.process_time() - before)
 
 
 async def _folded(
@@ -201,7 +200,7 @@ async def _folded(
     kept = [one.keys[plan.keys] if plan.by != "time" else "" for one in tests]
     places = folds_of(kept, plan.folds, plan.seed)
     dossiers: list[Dossier | None] = [None] * len(tests)
-    learned, taught = None, None
+    learned, taught, seconds = None, None, 0.0
     for fold in range(plan.folds):
         held = [index for index, place in enumerate(places) if place == fold]
         rest = [one for one, place in zip(tests, places, strict=True) if place != fold]
@@ -211,10 +210,13 @@ async def _folded(
         learned, taught = await _teach(rehearsal, rest, bar)
         task = bar.add_task(f"fold {fold + 1}", total=len(held))
         items = [tests[index].item for index in held]
-        for index, dossier in zip(held, await triaged(rehearsal, items, bar, task), strict=True):
+        before = time.process_time()
+        judged = await triaged(rehearsal, items, bar, task)
+        seconds += time.process_time() - before
+        for index, dossier in zip(held, judged, strict=True):
             dossiers[index] = dossier
     whole = [dossier for dossier in dossiers if dossier is not None]
-    return _outcome(tests, whole, plan, learned, taught)
+    return _outcome(tests, whole, plan, (learned, taught), seconds)
 
 
 async def _teach(
@@ -246,16 +248,17 @@ def _outcome(
     tests: Sequence[Labelled],
     dossiers: Sequence[Dossier],
     plan: _Plan,
-    learned: Learned | None,
-    taught: dict[str, tuple[int, int]] | None,
+    taught: tuple[Learned | None, dict[str, tuple[int, int]] | None],
+    seconds: float,
 ) -> Outcome:
     return Outcome(
         dossiers=list(dossiers),
         truths=[bool(one.attack) for one in tests],
         groups=[one.keys[: plan.keys] for one in tests] if plan.keys else None,
         units=[one.keys[plan.keys :] or one.keys for one in tests],
-        learned=learned,
-        taught=taught,
+        learned=taught[0],
+        taught=taught[1],
+        cpu_seconds=seconds,
     )
 
 

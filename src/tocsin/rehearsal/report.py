@@ -44,6 +44,7 @@ class Outcome:
     units: list[Key]
     learned: Learned | None
     taught: dict[str, tuple[int, int]] | None
+    cpu_seconds: float  # of processor time, for the judging alone
 
 
 class Mistake(msgspec.Struct, frozen=True):
@@ -94,7 +95,6 @@ def report(
     grouped_by: Sequence[str],
     left_out: dict[str, int],
     complaints: Sequence[str],
-    cpu_seconds: float,
     changed: Difference | None,
 ) -> Report:
     """All figures of an evaluation."""
@@ -123,7 +123,7 @@ def report(
         reliability=list(measures.reliability(true, scored)),
         verdicts=_counts(outcome, [verdict.verdict.value for verdict in verdicts]),
         sources=_counts(outcome, [dossier.source or "unknown" for dossier in outcome.dossiers]),
-        cpu_seconds_per_1000=1000 * cpu_seconds / len(chances),
+        cpu_seconds_per_1000=1000 * outcome.cpu_seconds / len(chances),
         model_tokens=0,
         missed=[_mistake(outcome, members[i], score[i]) for i in order if truth[i]][:WORST],
         false_alarms=[
