@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from tocsin.model import AlertStatus, Dossier
 from tocsin.ports import NewAlert
 from tocsin.store import closures, reading, rows
-from tocsin.store.bulk import BulkInsert, BulkUpdate, among
+from tocsin.store.bulk import BulkInsert, BulkUpdate, among, mark_of
 from tocsin.store.clock import LONGEST_WAIT, ahead
 from tocsin.store.tables import (
     alert_context,
@@ -144,6 +144,48 @@ def reopen(connection: Connection, alert_id: str) -> None:
         alerts.c.alert_id == alert_id, alerts.c.status == AlertStatus.CLOSED.value
     )
     connection.execute(change.values(status=AlertStatus.TRIAGED.value))
+
+
+def claim(
+    connection: Connection, step: str, ids: Sequence[str], owner: str, *, now: float, until: float
+) -> int:
+    """Lease the work rows of these alerts that wait for `step` and nobody holds; gives how many.
+
+    Times are by the clock of leases. What another worker is claiming right now is not waited for.
+    """
+    mark = mark_of(connection)
+    some, listed = among(connection, "alert_id", ids)
+    free = (
+        f"{some} AND step = {mark} AND parked_at IS NULL "
+        f"AND lease_until NOT BETWEEN {mark} AND {mark} "
+        f"AND not_before NOT BETWEEN {mark} AND {mark}"
+    )
+    if connection.dialect.name != "sqlite":
+        free = f"alert_id IN (SELECT alert_id FROM alert_work WHERE {free} FOR UPDATE SKIP LOCKED)"
+    return connection.exec_driver_sql(
+        f"UPDATE alert_work SET lease_owner = {mark}, lease_until = {mark} WHERE {free}",
+        (owner, until, *listed, step, *ahead(now), *ahead(now)),
+    ).rowcount
+
+
+def renew(
+    connection: Connection, step: str, ids: Sequence[str], owner: str, *, until: float
+) -> None:
+    """Hold what this owner holds of these alerts until then, by the clock of leases."""
+    mark, (some, listed) = mark_of(connection), among(connection, "alert_id", ids)
+    connection.exec_driver_sql(
+        f"UPDATE alert_work SET lease_until = {mark} "
+        f"WHERE {some} AND step = {mark} AND lease_owner = {mark}",
+        (until, *listed, step, owner),
+    )
+
+
+def release(connection: Connection, owner: str | None) -> None:
+    """Give back the leases of an owner, or of everybody (None)."""
+    change = sa.update(alert_work).where(alert_work.c.lease_until > 0)
+    if owner is not None:
+        change = change.where(alert_work.c.lease_owner == owner)
+    connection.execute(change.values(lease_owner=None, lease_until=0.0))
 
 
 def due(step: str, rung_before: float, limit: int, now: float) -> sa.Executable:
