@@ -185,6 +185,20 @@ def among(
     return f"{column} IN {marks(len(wanted), mark)}", tuple(wanted)
 
 
+def one_of(
+    connection: Connection, column: sa.ColumnElement[Any], wanted: Sequence[str]
+) -> sa.ColumnElement[bool]:
+    """`among`, for a statement that SQLAlchemy builds: one parameter, however many are wanted.
+
+    Its own IN has a parameter for each, which both it and the driver look for anew every time.
+    """
+    listed = sa.literal(as_texts(wanted), sa.Text)
+    if connection.dialect.name == "sqlite":
+        return column.in_(sa.select(sa.func.json_each(listed).table_valued("value").c.value))
+    texts = sa.select(sa.func.json_array_elements_text(sa.cast(listed, sa.JSON)))
+    return column == sa.any_(sa.func.array(texts.scalar_subquery()))
+
+
 def as_texts(wanted: Sequence[str]) -> str:
     """Texts as one parameter, which `texts_in` takes apart."""
     return msgspec.json.encode(wanted).decode()

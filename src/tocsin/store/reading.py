@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from tocsin.model import Dossier
 from tocsin.ports import Accepted, NewAlert
 from tocsin.store import rows
-from tocsin.store.bulk import IN_LIMIT, among, mark_of
+from tocsin.store.bulk import IN_LIMIT, among, mark_of, one_of
 from tocsin.store.fetch import fetch
 from tocsin.store.tables import alert_context, alert_keys, alerts, incident_alerts, triage_results
 
@@ -66,7 +66,8 @@ def _linked(connection: Connection, dossiers: Sequence[Dossier]) -> list[Dossier
     """The same, with the incident that each is in and the links that brought it there."""
     i = incident_alerts.c
     query = sa.select(i.alert_id, i.incident_id, i.reasons).where(
-        i.alert_id.in_([dossier.alert_id for dossier in dossiers]), i.removed_at.is_(None)
+        one_of(connection, i.alert_id, [dossier.alert_id for dossier in dossiers]),
+        i.removed_at.is_(None),
     )
     found = {row.alert_id: row for row in connection.execute(query)}
     return [
@@ -174,12 +175,10 @@ def stored_keys(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, tu
 
 def existing(connection: Connection, ids: Sequence[str]) -> list[str]:
     """Those of these alert ids that are stored."""
-    found: list[str] = []
-    for start in range(0, len(ids), IN_LIMIT):
-        part = ids[start : start + IN_LIMIT]
-        query = sa.select(alerts.c.alert_id).where(alerts.c.alert_id.in_(part))
-        found.extend(connection.execute(query).scalars())
-    return found
+    if not ids:
+        return []
+    query = sa.select(alerts.c.alert_id).where(one_of(connection, alerts.c.alert_id, ids))
+    return list(connection.execute(query).scalars())
 
 
 def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
