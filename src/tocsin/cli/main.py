@@ -20,6 +20,7 @@ from tocsin.cli import (
     decisions,
     detections,
     explain,
+    export,
     incident,
     keys,
     learn,
@@ -31,6 +32,7 @@ from tocsin.cli import (
     serve,
     triage,
     up,
+    verify,
     watch,
 )
 from tocsin.cli.imports import assets_app, intel_app, users_app
@@ -55,6 +57,8 @@ app.command("send")(send.send)
 app.command("triage")(triage.triage)
 app.command("normalize")(normalize.normalize)
 app.command("explain")(explain.explain)
+app.command("verify")(verify.verify)
+app.command("export")(export.export)
 app.command("decide")(decide.decide)
 app.command("learn")(learn.learn)
 app.command("watch")(watch.watch)

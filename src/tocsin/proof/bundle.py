@@ -4,7 +4,7 @@ import hashlib
 import io
 import zipfile
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -26,6 +26,7 @@ from tocsin.model import (
     Tlp,
     Verdict,
 )
+from tocsin.proof.derive import learned_version
 from tocsin.proof.signing import Signer
 from tocsin.triage import shipped_model
 
@@ -72,6 +73,35 @@ class Contents(Record, frozen=True, kw_only=True):
     judged: Judged
     papers: Papers = Papers()
     learned: Learned | None = None
+
+
+class Proofs(Protocol):
+    """Where verdicts are read with what they were made from."""
+
+    async def one(self, alert_id: str) -> Judged:
+        """One alert as triage saw it; NotFoundError if there is none."""
+
+    async def learned(self, version: str) -> Learned | None:
+        """A learned model, live or not."""
+
+    async def papers(self, alert_id: str) -> Papers:
+        """What was noted about an alert beside its verdict."""
+
+
+async def contents_of(proofs: Proofs, alert_id: str) -> Contents:
+    """All that belongs into an alert's bundle.
+
+    Raises:
+        NotFoundError: there is no such alert.
+    """
+    judged = await proofs.one(alert_id)
+    verdict = judged.dossier.verdict
+    name = None if verdict is None else learned_version(verdict.model_version)
+    return Contents(
+        judged=judged,
+        papers=await proofs.papers(alert_id),
+        learned=None if name is None else await proofs.learned(name),
+    )
 
 
 TYPES: dict[str, Any] = {
