@@ -45,6 +45,7 @@ from tocsin.store.model_replies import ModelReplyStore
 from tocsin.store.model_usage import ModelUsageStore
 from tocsin.store.models import ModelStore
 from tocsin.store.opinions import OpinionStore, Queue
+from tocsin.store.proofs import ProofStore
 from tocsin.store.quality import TABLES
 from tocsin.store.queries import QueryStore
 from tocsin.store.remediation import RemediationStore
@@ -83,6 +84,7 @@ class Store:
     incidents: IncidentStore
     incident_pages: IncidentPages
     remediation: RemediationStore
+    proofs: ProofStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             incidents=IncidentStore(database, grouping),
             incident_pages=IncidentPages(database),
             remediation=RemediationStore(database),
+            proofs=ProofStore(database),
         )
     finally:
         await database.close()

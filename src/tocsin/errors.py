@@ -6,7 +6,8 @@ TocsinError
 │   ├── PayloadError         an alert that is not JSON, too large, too deep, or not an object
 │   ├── SourceError          a source's TOML file says something impossible
 │   ├── DecodeError          a field's text does not have the format its decoder reads
-│   └── ImportRowError       one row of an imported file cannot be used
+│   ├── ImportRowError       one row of an imported file cannot be used
+│   └── BundleError          a file is no evidence bundle, or one that cannot be trusted
 ├── DataQualityError         a record holds what no database may take
 ├── ConflictError            the same id was used for something else before
 ├── NotFoundError            there is no such alert, key, file …
@@ -82,6 +83,12 @@ class ImportRowError(InputError):
     def __init__(self, row: int, message: str) -> None:
         super().__init__(f"row {row}: {message}")
         self.row = row
+
+
+class BundleError(InputError):
+    """A file is no evidence bundle, or holds what no bundle holds."""
+
+    reason = "bundle"
 
 
 class DataQualityError(TocsinError):

@@ -280,6 +280,13 @@ class Settings(BaseSettings):
         "checking. Empty: plain SHA-256.",
     )
 
+    # --- evidence bundles ----------------------------------------------------------------------
+    signing_key: Path | None = Field(
+        None,
+        description="File with the Ed25519 private key (PEM, PKCS 8) that signs evidence bundles. "
+        "Empty: signing.key in the data folder, made on first use.",
+    )
+
     # --- logs -------------------------------------------------------------------------------
     log_level: str = Field("info", description="Least level that is logged: debug … critical.")
     log_format: str = Field(

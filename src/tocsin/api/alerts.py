@@ -13,6 +13,7 @@ from tocsin import metrics, traces
 from tocsin.api.access import needs
 from tocsin.api.closing import reopen_alert
 from tocsin.api.problems import problem
+from tocsin.api.proofs import read_bundle, verify_alert
 from tocsin.app import System
 from tocsin.errors import InputError, NotFoundError, PayloadError, Unavailable
 from tocsin.ingest import BodyKind, Item, Limits, read_body, unzip
@@ -273,6 +274,14 @@ def _answer(sent: tuple[SentAlert, ...]) -> Response[bytes]:
 
 router = Router(
     path="/api/v1/alerts",
-    route_handlers=[send_alerts, list_alerts, read_alert, retry_alert, reopen_alert],
+    route_handlers=[
+        send_alerts,
+        list_alerts,
+        read_alert,
+        retry_alert,
+        reopen_alert,
+        verify_alert,
+        read_bundle,
+    ],
     tags=["alerts"],
 )

@@ -21,6 +21,7 @@ from tocsin.cli import (
     detections,
     evaluate,
     explain,
+    export,
     incident,
     keys,
     learn,
@@ -32,6 +33,7 @@ from tocsin.cli import (
     serve,
     triage,
     up,
+    verify,
     watch,
 )
 from tocsin.cli.imports import assets_app, intel_app, users_app
@@ -57,6 +59,8 @@ app.command("triage")(triage.triage)
 app.command("evaluate")(evaluate.evaluate)
 app.command("normalize")(normalize.normalize)
 app.command("explain")(explain.explain)
+app.command("verify")(verify.verify)
+app.command("export")(export.export)
 app.command("decide")(decide.decide)
 app.command("learn")(learn.learn)
 app.command("watch")(watch.watch)

@@ -5,6 +5,7 @@ from datetime import datetime
 from tocsin.model.alert import Alert
 from tocsin.model.closing import Closing
 from tocsin.model.context import Fact, Gap
+from tocsin.model.detection import Detection
 from tocsin.model.incident import Link
 from tocsin.model.intelligence import Sighting
 from tocsin.model.opinion import Opinion
@@ -32,3 +33,4 @@ class Dossier(Record, frozen=True, kw_only=True):
     gaps: tuple[Gap, ...] = ()
     closing: Closing | None = None  # None: no policy looks at alerts of this class
     opinion: Opinion | None = None
+    detection: Detection | None = None  # the published one that triage knew the rule as

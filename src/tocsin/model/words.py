@@ -277,3 +277,13 @@ class EntityKind(StrEnum):
     IP = "ip"
     HASH = "hash"
     DOMAIN = "domain"
+
+
+class ProofOutcome(StrEnum):
+    """What came of working a stored verdict out anew."""
+
+    REPRODUCED = "reproduced"
+    DIFFERS = "differs"
+    OTHER_VERSION = "other_version"  # made by weights that this version does not have
+    MODEL_MISSING = "model_missing"  # the learned model that made it is not there any more
+    UNTRIAGED = "untriaged"  # there is no verdict yet

@@ -20,6 +20,7 @@ from tocsin.model import (
     Evidence,
     Fact,
     Gap,
+    Inputs,
     Link,
     NetworkContext,
     Observable,
@@ -27,6 +28,7 @@ from tocsin.model import (
     Sighting,
     UserContext,
     Verdict,
+    inputs_of,
 )
 from tocsin.ports import RULE_HOST
 from tocsin.store.copying import Row
@@ -43,6 +45,7 @@ _contexts: msgspec.json.Decoder[NetworkContext | AssetContext | UserContext] = m
     NetworkContext | AssetContext | UserContext
 )
 _sightings = msgspec.json.Decoder(Sighting)
+_inputs = msgspec.json.Decoder(Inputs)
 _evidence = msgspec.json.Decoder(tuple[Evidence, ...])
 _links = msgspec.json.Decoder(tuple[Link, ...])
 _actions = msgspec.json.Decoder(tuple[Action, ...])
@@ -263,12 +266,18 @@ def triage_row(dossier: Dossier, now: Any) -> Row:
         text(dossier.gaps),
         verdict.model_version,
         verdict.requires_human_review,
+        None if (inputs := inputs_of(dossier)) is None else text(inputs),
     )
 
 
 def gaps_of(value: str | None) -> tuple[Gap, ...]:
     """The gaps of a stored row."""
     return _gaps.decode(value) if value else ()
+
+
+def inputs_from(value: str | None) -> Inputs:
+    """What a stored verdict was made from, beside what does not change."""
+    return _inputs.decode(value) if value else Inputs()
 
 
 def links_of(value: str) -> tuple[Link, ...]:

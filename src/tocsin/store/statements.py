@@ -81,6 +81,7 @@ _TRIAGE_COLUMNS = (
     "gaps",
     "model_version",
     "requires_human_review",
+    "inputs",
 )
 insert_triage = BulkInsert(
     triage_results,

@@ -145,4 +145,10 @@ def build(resources: Resources) -> Work:
 
 def _judged(dossier: Dossier, model: Model, known: DetectionIndex) -> Dossier:
     verdict, gaps = model.assess(dossier, known)
-    return msgspec.structs.replace(dossier, verdict=verdict, gaps=dossier.gaps + gaps)
+    found = known.match(dossier.alert) if known and dossier.alert is not None else None
+    return msgspec.structs.replace(
+        dossier,
+        verdict=verdict,
+        gaps=dossier.gaps + gaps,
+        detection=None if found is None else found.detection,
+    )

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from tocsin import logs
 from tocsin.errors import Unavailable
-from tocsin.model import Detection, DetectionKind, Evidence
+from tocsin.model import Alert, Detection, DetectionKind, Evidence
 from tocsin.ports import DetectionSource
 from tocsin.triage.case import Case
 from tocsin.triage.evidence import quoted
@@ -21,6 +22,15 @@ UNLIKELY = (
     *("false positives are unlikely", "false positives should be limited"),
 )
 AVERAGE_RISK = 50.0
+
+
+class Match(NamedTuple):
+    """A detection, and which field of an alert named it."""
+
+    detection: Detection
+    field: str
+    path: str
+    value: str | None
 
 
 class DetectionIndex:
@@ -45,6 +55,17 @@ class DetectionIndex:
     def by_name(self, name: str | None) -> Detection | None:
         """The detection of this name."""
         return self._by_name.get(name.strip().casefold()) if name else None
+
+    def match(self, alert: Alert) -> Match | None:
+        """The detection that an alert's rule is: by its id, its name, or the alert's title."""
+        rule = alert.rule
+        if (found := self.by_id(rule.id)) is not None:
+            return Match(found, "rule_id", "/rule/id", rule.id)
+        if (found := self.by_name(rule.name)) is not None:
+            return Match(found, "rule_name", "/rule/name", rule.name)
+        if (found := self.by_name(alert.title)) is not None:
+            return Match(found, "title", "/title", alert.title)
+        return None
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -111,28 +132,23 @@ def known(case: Case) -> Sequence[Evidence]:
     The rule is found by its id or its name. Where an event could have flowed into that field, the
     finding only raises.
     """
-    index, rule = case.detections, case.alert.rule
-    if not index:
+    index = case.detections
+    match = index.match(case.alert) if index else None
+    if match is None:
         return ()
-    for field, path, value, found in (
-        ("rule_id", "/rule/id", rule.id, index.by_id(rule.id)),
-        ("rule_name", "/rule/name", rule.name, index.by_name(rule.name)),
-        ("title", "/title", case.alert.title, index.by_name(case.alert.title)),
-    ):
-        if found is not None:
-            vouched = case.declared and field in VENDOR_TEXT.get(case.source, ())
-            authored = field != "title" and _by_author(case, value)
-            return (
-                case.on_alert(
-                    "prior.detection",
-                    statement(found),
-                    path,
-                    value,
-                    weight(case, found),
-                    tainted=not (vouched or authored),
-                ),
-            )
-    return ()
+    found, field, path, value = match
+    vouched = case.declared and field in VENDOR_TEXT.get(case.source, ())
+    authored = field != "title" and _by_author(case, value)
+    return (
+        case.on_alert(
+            "prior.detection",
+            statement(found),
+            path,
+            value,
+            weight(case, found),
+            tainted=not (vouched or authored),
+        ),
+    )
 
 
 def _by_author(case: Case, value: str | None) -> bool:

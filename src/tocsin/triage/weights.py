@@ -84,6 +84,13 @@ def data_file(name: str) -> bytes:
     return (importlib.resources.files(__package__) / name).read_bytes()
 
 
+def playbook_files() -> dict[str, bytes]:
+    """The shipped playbooks by name, in the order of their names."""
+    folder = importlib.resources.files(__package__) / "playbooks"
+    found = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")]
+    return {entry.name: entry.read_bytes() for entry in sorted(found, key=lambda each: each.name)}
+
+
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -240,8 +247,9 @@ SHARES = ("impact",)
 def load(text: bytes | None = None) -> tuple[Weights, str]:
     """The weights and their version, from the given TOML or from the shipped file.
 
-    The version names the model and the first 12 hexadecimal digits of the SHA-256 of this file and
-    of the tables of words, so that a stored verdict says exactly which of them made it.
+    The version names the model and the first 12 hexadecimal digits of the SHA-256 of this file, of
+    the tables of words and of the playbooks, so that a stored verdict says exactly which of them
+    made it.
 
     Raises:
         SettingsError: the file is not TOML, lacks an entry, or has a number that cannot work.
@@ -249,7 +257,7 @@ def load(text: bytes | None = None) -> tuple[Weights, str]:
     content = text if text is not None else data_file(FILE)
     weights = convert(content, Weights, FILE)
     _check(weights)
-    tables = [content, *(data_file(name) for name in TABLES)]
+    tables = [content, *(data_file(name) for name in TABLES), *playbook_files().values()]
     return weights, MODEL + hashlib.sha256(b"\n".join(tables)).hexdigest()[:12]
 
 

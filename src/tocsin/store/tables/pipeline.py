@@ -140,6 +140,7 @@ triage_results = sa.Table(
     sa.Column("human_reviewer", sa.Text),
     sa.Column("human_review_notes", sa.Text),
     sa.Column("reviewed_at", Instant),
+    sa.Column("inputs", json_text()),  # what triage read that changes afterwards
     one_of("verdict", model.Disposition),
     one_of("risk_level", model.RiskLevel),
     between("probability", 0, 1),

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tocsin.model import Action, Disposition, Evidence, ResponsePhase
+from tocsin.triage import weights as weights_file
 from tocsin.triage.case import Case
 from tocsin.triage.evidence import quoted
 from tocsin.triage.playbooks import files as playbook_files
@@ -62,7 +63,7 @@ class Playbooks:
     """
 
     def __init__(self, weights: Weights, files: Files | None = None) -> None:
-        content = files if files is not None else playbook_files.shipped()
+        content = files if files is not None else weights_file.playbook_files()
         actions, playbooks = playbook_files.read(content, weights.family.keys())
         self._families: dict[str, tuple[_Plan, _Plan]] = {}
         self._techniques: dict[str, tuple[_Plan, _Plan]] = {}

@@ -3,7 +3,6 @@
 Everything is checked when it is read; an error names the file and the entry.
 """
 
-import importlib.resources
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -67,13 +66,6 @@ class PlaybookFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Files = Mapping[str, bytes]
-
-
-def shipped() -> dict[str, bytes]:
-    """The shipped files by name, in the order of their names."""
-    folder = importlib.resources.files(__package__)
-    found = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")]
-    return {entry.name: entry.read_bytes() for entry in sorted(found, key=lambda each: each.name)}
 
 
 def read(
