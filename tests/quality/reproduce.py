@@ -1,4 +1,4 @@
-"""Are verdicts reproduced? Alerts through a real server, verified, restarted, moved, verified again.
+"""Are verdicts reproduced? Sent to a real server, verified, restarted, moved, verified again.
 
     python -m tests.quality.reproduce --alerts 10000
 

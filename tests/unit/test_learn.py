@@ -1,4 +1,4 @@
-"""Learning is exact, the same each time, modest with little data; actors cannot talk themselves out."""
+"""Learning is exact, repeatable, modest with little data; actors cannot talk themselves out."""
 
 import json
 from datetime import timedelta
