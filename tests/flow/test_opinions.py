@@ -151,7 +151,7 @@ async def test_an_opinion_raises_the_risk_and_the_review_and_nothing_else(
     assert after["requires_human_review"]
     same = set(before) - {"risk_score", "risk_level", "requires_human_review"}
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
-    assert await rows(store, alerts, alert_id) == alert_before
+    assert await rows(store, alerts, alert_id) == {**alert_before, "risk_score": 99}
     stored = await store.opinions.of(alert_id)
     assert stored is not None
     assert stored.change is not None
