@@ -193,9 +193,7 @@ def _report(found: Finding) -> None:
     if proof is not None and proof.outcome is not ProofOutcome.REPRODUCED:
         _say(proof, lambda line: typer.echo("  " + line))
     typer.echo("  that the alert is true, and that what was known of hosts and people was right")
-    typer.echo(
-        "  that rows of the audit trail stand in its chain: tocsin audit verify does that"
-    )
+    typer.echo("  that rows of the audit trail stand in its chain: tocsin audit verify does that")
     typer.echo(_conclusion(found))
 
 
