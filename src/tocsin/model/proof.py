@@ -14,7 +14,6 @@ from tocsin.model.record import Record
 from tocsin.model.verdict import Verdict, risk_level
 from tocsin.model.words import Disposition, ProofOutcome, ThreatLevel
 
-
 _UNKNOWN = ThreatLevel.UNKNOWN
 
 
