@@ -1,4 +1,4 @@
-"""Are verdicts reproduced? Sent to a real server, verified, restarted, moved, verified again.
+"""Are verdicts reproduced? Alerts through a real server, verified, restarted, moved, verified.
 
     python -m tests.quality.reproduce --alerts 10000
 
@@ -115,13 +115,7 @@ def know(server: Server, indicators: Sequence[str], level: str) -> None:
     for command in (
         ("intel", "import", folder / "indicators.csv", "--source", "a feed"),
         ("assets", "import", folder / "assets.csv"),
-        (
-            "detections",
-            "import",
-            *sorted((folder / "rules").glob("*.yml")),
-            "--catalogue",
-            "examples",
-        ),
+        ("detections", "import", folder / "rules" / "*.yml", "--catalogue", "examples"),
     ):
         done = tocsin(server.data, *command, **server.settings)
         assert done.returncode == 0, done.stderr.decode()

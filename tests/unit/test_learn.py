@@ -1,4 +1,4 @@
-"""Learning is exact, repeatable, modest with little data; actors cannot talk themselves out."""
+"""Learning is exact, the same each time and modest; actors cannot talk themselves out of it."""
 
 import json
 from datetime import timedelta

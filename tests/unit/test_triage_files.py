@@ -8,7 +8,15 @@ from tocsin.errors import SettingsError
 from tocsin.knowledge import attack
 from tocsin.triage import shipped_model
 from tocsin.triage.families import Families, RuleText
-from tocsin.triage.weights import REQUIRED, SECTIONS, TABLES, data_file, load, section
+from tocsin.triage.weights import (
+    REQUIRED,
+    SECTIONS,
+    TABLES,
+    data_file,
+    load,
+    playbook_files,
+    section,
+)
 
 SHIPPED = data_file("weights.toml")
 
@@ -28,9 +36,11 @@ def family(source: str, **fields: str) -> str | None:
     return shipped_model().families.of(text).name
 
 
-def test_the_version_is_the_hash_of_the_weights_and_the_tables_of_words() -> None:
+def test_the_version_is_the_hash_of_the_weights_the_tables_of_words_and_the_playbooks() -> None:
     _, version = load()
-    files = b"\n".join([SHIPPED, *(data_file(name) for name in TABLES)])
+    tables = [data_file(name) for name in TABLES]
+    files = b"\n".join([SHIPPED, *tables, *playbook_files().values()])
+    assert "actions.toml" in playbook_files()
     assert version == "expert-1+" + hashlib.sha256(files).hexdigest()[:12]
     assert load(SHIPPED + b"\n")[1] != version
 

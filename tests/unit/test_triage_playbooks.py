@@ -23,10 +23,10 @@ from tocsin.model import (
 from tocsin.triage import shipped_model, triage
 from tocsin.triage.evidence import resolve
 from tocsin.triage.playbooks import Playbooks
-from tocsin.triage.playbooks.files import ACTIONS, FALLBACK, read, shipped
-from tocsin.triage.weights import load
+from tocsin.triage.playbooks.files import ACTIONS, FALLBACK, read
+from tocsin.triage.weights import load, playbook_files
 
-SHIPPED = shipped()
+SHIPPED = playbook_files()
 FAMILIES = load()[0].family
 CHANGES = frozenset({ResponsePhase.CONTAINMENT, ResponsePhase.ERADICATION, ResponsePhase.RECOVERY})
 

@@ -14,9 +14,9 @@ from tocsin.model import Curve
 
 LEAST_ROWS = 2  # in how many different repeats a word must stand
 STEPS = 10  # most steps of a curve
-EXPERT, EVIDENCE, WORD, CURVE = "expert", "evidence", "word", "curve"
+EXPERT, EVIDENCE, WORD, BARE, CURVE = "expert", "evidence", "word", "bare", "curve"
 # How strongly a weight is pulled to what the expert wrote: the inverse of its expected square.
-PENALTY = {EXPERT: 1.0, EVIDENCE: 1.0, WORD: 0.5, CURVE: 0.1}
+PENALTY = {EXPERT: 1.0, EVIDENCE: 1.0, WORD: 0.5, BARE: 2.0, CURVE: 0.1}
 LEAST_EXPERT = 0.05 - 1.0  # the expert's sum always counts, and never turns round
 
 
@@ -53,7 +53,8 @@ class Design:
             if found:
                 edges[name] = (found, place)
                 place += len(found)
-        kinds = [EXPERT] + [EVIDENCE] * len(evidence) + [WORD] * len(words)
+        kinds = [EXPERT] + [EVIDENCE] * len(evidence)
+        kinds += [BARE if word.isalnum() else WORD for word in words]
         kinds += [CURVE] * (place - len(kinds))
         lowest = np.full(place, -np.inf)
         lowest[0] = LEAST_EXPERT

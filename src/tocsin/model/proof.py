@@ -14,6 +14,8 @@ from tocsin.model.record import Record
 from tocsin.model.verdict import Verdict, risk_level
 from tocsin.model.words import Disposition, ProofOutcome, ThreatLevel
 
+_UNKNOWN = ThreatLevel.UNKNOWN
+
 
 class Inputs(Record, frozen=True, kw_only=True):
     """What triage read that changes afterwards: intelligence, and the catalogue of detections.
@@ -26,17 +28,12 @@ class Inputs(Record, frozen=True, kw_only=True):
     detection: Detection | None = None
 
 
-def says_something(sighting: Sighting) -> bool:
-    """Whether a sighting is more than "unknown"."""
-    return sighting.threat_level is not ThreatLevel.UNKNOWN or bool(sighting.benign_lists)
-
-
 def inputs_of(dossier: Dossier) -> Inputs | None:
     """What is to be kept with the verdict; None for most alerts."""
-    said = tuple([sighting for sighting in dossier.intel if says_something(sighting)])
+    said = [s for s in dossier.intel if s.benign_lists or s.threat_level is not _UNKNOWN]
     if not said and dossier.detection is None:
         return None
-    return Inputs(sightings=said, detection=dossier.detection)
+    return Inputs(sightings=tuple(said), detection=dossier.detection)
 
 
 def sightings_then(alert: Alert, inputs: Inputs) -> tuple[Sighting, ...]:

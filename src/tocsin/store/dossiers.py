@@ -208,9 +208,7 @@ class DossierStore:
                 mine, filled, lambda d: closures.status_of(d, status), now, self._stamp
             )
         statements.update_alerts(connection, made.alerts)
-        if triaged and "alert" not in filled:
-            statements.update_risk(connection, made.risks)
-            statements.finish_alerts(connection, mine)
+        statements.finish_alerts(connection, made.ends)
         statements.insert_context(connection, made.contexts)
         statements.insert_triage(connection, made.verdicts)
         # Rows that other workers write too come last, in the order of their keys: locks are held

@@ -31,6 +31,7 @@ from tocsin.store.tables import (
     incident_alerts,
     models,
     opinions,
+    remediation_actions,
     triage_results,
 )
 from tocsin.store.types import instant_text
@@ -135,10 +136,17 @@ def _judged(connection: Connection, ids: Sequence[str]) -> list[Judged]:
 
 
 def _papers(connection: Connection, alert_id: str) -> Papers:
-    d, i, a = dispositions.c, incident_alerts.c, audit_logs.c
-    decided = sa.select(dispositions).where(d.alert_id == alert_id)
-    joined = sa.select(incident_alerts).where(i.alert_id == alert_id)
-    logged = sa.select(audit_logs).where(a.subject == alert_id)
+    """Audit rows are those about the alert, its decisions and the actions proposed for it."""
+    d, i, a, r = dispositions.c, incident_alerts.c, audit_logs.c, remediation_actions.c
+    query = sa.select(dispositions).where(d.alert_id == alert_id)
+    decided = connection.execute(query.order_by(d.decided_at, d.disposition_id)).all()
+    query = sa.select(incident_alerts).where(i.alert_id == alert_id)
+    joined = connection.execute(query.order_by(i.added_at, i.incident_id)).all()
+    proposed = connection.execute(sa.select(r.action_id).where(r.alert_id == alert_id)).scalars()
+    subjects = {alert_id, *proposed, *(row.disposition_id for row in decided)}
+    subjects |= {row.bulk_id for row in decided if row.bulk_id is not None}
+    query = sa.select(audit_logs).where(a.subject.in_(sorted(subjects)))
+    logged = connection.execute(query.order_by(a.logged_at, a.writer, a.sequence))
     return Papers(
         decisions=tuple(
             StoredDecision(
@@ -150,7 +158,7 @@ def _papers(connection: Connection, alert_id: str) -> Papers:
                 undone_at=row.undone_at,
                 undone_by=row.undone_by,
             )
-            for row in connection.execute(decided.order_by(d.decided_at, d.disposition_id))
+            for row in decided
         ),
         incidents=tuple(
             Membership(
@@ -162,7 +170,7 @@ def _papers(connection: Connection, alert_id: str) -> Papers:
                 removed_by=row.removed_by,
                 removed_at=row.removed_at,
             )
-            for row in connection.execute(joined.order_by(i.added_at, i.incident_id))
+            for row in joined
         ),
         audit=tuple(
             AuditLine(
@@ -176,6 +184,6 @@ def _papers(connection: Connection, alert_id: str) -> Papers:
                 previous_hash=row.previous_hash,
                 hash=row.hash,
             )
-            for row in connection.execute(logged.order_by(a.logged_at, a.writer, a.sequence))
+            for row in logged
         ),
     )

@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tocsin.model import AlertStatus, Dossier
+from tocsin.model import AlertStatus
 from tocsin.ports import NewAlert
-from tocsin.store import closures, reading, rows
+from tocsin.store import reading, rows
 from tocsin.store.bulk import BulkInsert, BulkUpdate, among, mark_of
 from tocsin.store.clock import LONGEST_WAIT, ahead
 from tocsin.store.tables import (
@@ -34,7 +34,16 @@ insert_work = BulkInsert(
     alert_work, ("alert_id", "step", "since", "rung_at"), key=("alert_id",), fresh=True
 )
 update_alerts = BulkUpdate(alerts, "alert_id", rows.ALERT_COLUMNS)
-update_risk = BulkUpdate(alerts, "alert_id", ("risk_score",))
+finish_alerts = BulkUpdate(
+    alerts,
+    "alert_id",
+    ("risk_score", "status"),
+    # an alert that was closed or decided on before stays so
+    update={
+        "status": f"CASE WHEN {{new}} = '{AlertStatus.CLOSED.value}' "
+        f"OR alerts.status = '{AlertStatus.RECEIVED.value}' THEN {{new}} ELSE alerts.status END"
+    },
+)
 insert_context = BulkInsert(
     alert_context,
     ("alert_id", "context_type", "context_data", "source", "confidence_score"),
@@ -125,18 +134,11 @@ def delete_work(connection: Connection, ids: Sequence[str]) -> None:
 def set_status(connection: Connection, ids: Sequence[str], status: AlertStatus) -> None:
     """Change where these alerts are in their life."""
     if ids:
-        change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
-        connection.execute(change.values(status=status.value))
-
-
-def finish_alerts(connection: Connection, done: Sequence[Dossier]) -> None:
-    """The status of alerts with a verdict whose own row this chain of steps does not write anew."""
-    set_status(connection, [d.alert_id for d in done if closures.is_closed(d)], AlertStatus.CLOSED)
-    others = [d.alert_id for d in done if not closures.is_closed(d)]
-    if others:
-        received = AlertStatus.RECEIVED.value  # an alert that was closed before stays closed
-        change = sa.update(alerts).where(alerts.c.alert_id.in_(others), alerts.c.status == received)
-        connection.execute(change.values(status=AlertStatus.TRIAGED.value))
+        some, listed = among(connection, "alert_id", ids)
+        mark = mark_of(connection)
+        connection.exec_driver_sql(
+            f"UPDATE alerts SET status = {mark} WHERE {some}", (status.value, *listed)
+        )
 
 
 def reopen(connection: Connection, alert_id: str) -> None:

@@ -13,6 +13,7 @@ from tocsin.model import Activity, Dossier
 from tocsin.triage.case import NO_PAYLOAD, Case
 from tocsin.triage.claims import DESCRIPTIONS, SILENT, VOCABULARY, wanted_words
 from tocsin.triage.lexicon import LONGEST, NAMES_ACTIONS, NOTHING, Lexicon, is_written, of_title
+from tocsin.triage.outcome import endings
 from tocsin.triage.payload import Leaf, Payload
 
 NEVER = 1e9  # seconds, where something was not seen before
@@ -79,7 +80,7 @@ def read(case: Case, lexicon: Lexicon) -> Reading:
         if type(value) is str:
             value = value if len(value) <= LONGEST else value[:LONGEST]
             spoken.append((leaf, value))
-        if known := of(name, value):
+        if known := of(name, parent, value):
             measured.update(known)
             places.append((known, leaf))
     for leaf in told:
@@ -90,6 +91,8 @@ def read(case: Case, lexicon: Lexicon) -> Reading:
     if wanted:
         claim = _Claim(wanted, described)
         claim.read(lexicon, spoken, measured, places)
+        failed = endings(payload)[0] is not None
+        measured.update(claim.met(lexicon, failed=failed))
         numbers.update(claim.numbers())
     return Reading(measured, written, numbers, places)
 
@@ -120,6 +123,11 @@ class _Claim:
             if known := lexicon.matches(name, words, self._wanted, self._described):
                 measured.update(known)
                 places.append((known, leaf))
+
+    def met(self, lexicon: Lexicon, *, failed: bool) -> Mapping[str, float]:
+        """What of the rule was shown and what was done instead; not what an actor may write."""
+        shown = self._wanted.intersection(self._shown)
+        return lexicon.met(self._wanted, shown, frozenset(self._acted), failed)
 
     def numbers(self) -> dict[str, float]:
         """Which share of what is looked for was shown, and of the action is looked for."""
@@ -175,9 +183,9 @@ def _read_rule(
             written.update(lexicon.raising(words))
     name = alert.rule.name
     if name is not None:
-        measured.update(lexicon.of("rule", name[:LONGEST]))
+        measured.update(lexicon.of("rule", "", name[:LONGEST]))
     elif case.declared:
-        measured.update(lexicon.of("rule", alert.title[:LONGEST]))
+        measured.update(lexicon.of("rule", "", alert.title[:LONGEST]))
     else:
         written.update(lexicon.raising(of_title(alert.title)))
 

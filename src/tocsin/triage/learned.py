@@ -5,7 +5,6 @@ entries, so that the list that an analyst sees still is the whole computation.
 """
 
 from collections.abc import Mapping, Sequence
-from heapq import nsmallest
 from math import exp, fsum, log
 from typing import Any
 
@@ -166,21 +165,17 @@ def _content(case: Case, learned: Learned, found: Reading, rule: str | None) -> 
     weight = fsum(worth.values()) + _curves(learned, found.numbers, "claim.")
     if not worth and not weight:
         return []
-    strongest = nsmallest(NAMED, worth.items(), key=_by_strength)
-    named = ", ".join([_named(amount, word) for word, amount in strongest])
+    strongest = sorted([(-abs(amount), word) for word, amount in worth.items()])[:NAMED]
+    named = ", ".join([_named(worth[word], word) for _, word in strongest])
     statement = (
         "Its content is like that of alerts decided as "
         + ("attacks" if weight > 0 else "harmless")
         + (f" ({named})." if named else ".")
     )
-    for word, _ in strongest:
+    for _, word in strongest:
         if (leaf := found.place(word)) is not None:
             return [case.on_payload("learned.content", statement, leaf, weight, tainted=False)]
     return [_on_alert(case, "learned.content", statement, weight)]
-
-
-def _by_strength(pair: tuple[str, float]) -> tuple[float, str]:
-    return -abs(pair[1]), pair[0]
 
 
 def _named(amount: float, word: str) -> str:

@@ -52,6 +52,7 @@ class Lexicon:
         self.part = lru_cache(KEPT)(self._part)
         self.matches = lru_cache(KEPT)(self._matches)
         self.said = lru_cache(KEPT)(self._said)
+        self.met = lru_cache(KEPT)(self._met)
 
     def known(self, words: tuple[str, ...]) -> Mapping[str, float]:
         """Those of some words that are known."""
@@ -67,8 +68,18 @@ class Lexicon:
             return dict.fromkeys(words, 0.0)
         return {word: weight for word in words if (weight := weights.get(word, 0.0)) > 0} or EMPTY
 
-    def _of(self, name: str, value: Any) -> Mapping[str, float]:
-        return self.known(_of_leaf(name, value))
+    def _of(self, name: str, parent: str, value: Any) -> Mapping[str, float]:
+        words = _of_leaf(name, value)
+        return self.known((*words, *_below(parent, words)) if parent else words)
+
+    def _met(
+        self,
+        wanted: frozenset[str],
+        shown: frozenset[str],
+        acted: frozenset[str],
+        failed: bool,  # a keyword costs more than the look-up
+    ) -> Mapping[str, float]:
+        return self.known(_met(wanted, shown, acted, failed=failed))
 
     def _matches(
         self, name: str, spoken: frozenset[str], wanted: frozenset[str], described: frozenset[str]
@@ -133,6 +144,29 @@ def _matches(
     if titled and spoken <= wanted:
         return (*words, "names only title in " + role)
     return words
+
+
+def _below(parent: str, words: tuple[str, ...]) -> list[str]:
+    """The words of a member again, with the name of the one above."""
+    return [
+        "@" + parent + "." + word[1:] if word[0] == "@" else parent + "." + word
+        for word in words
+        if word[0] == "@" or "=" in word or ":" in word
+    ]
+
+
+def _met(
+    wanted: frozenset[str], shown: frozenset[str], acted: frozenset[str], *, failed: bool
+) -> tuple[str, ...]:
+    """How what a rule looks for and what was done meet, and whether it came to pass."""
+    end = " failed" if failed else " done"
+    return (
+        *["shows " + word for word in shown],
+        *["lacks " + word for word in wanted - shown],
+        *["wants " + word + " did " + act for word in wanted for act in acted],
+        *["did " + act + end for act in acted],
+        "it is" + end,
+    )
 
 
 def _spoken(value: str) -> frozenset[str]:
