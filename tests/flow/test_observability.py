@@ -68,7 +68,10 @@ def selectors(node: Any) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, str]]]:
     """The labels of every sample that a server showed after it had seen work and trouble."""
-    with serving(tmp_path_factory.mktemp("seen")) as server, server.client() as client:
+    nobody = [{"name": "nobody", "url": "http://127.0.0.1:1/v1", "model": "m"}]
+    data = tmp_path_factory.mktemp("seen")
+    asks = {"llm_providers": json.dumps(nobody), "llm_day_tokens": "1000"}
+    with serving(data, **asks) as server, server.client() as client:
         sent = [{"title": f"seen {n}", "source_ip": "192.0.2.7"} for n in range(30)]
         accepted(client.post(ALERTS, json=sent))
         client.post(ALERTS, json=sent[0])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from tests.audited import work
 
 from tocsin.app import Store, open_store
@@ -25,7 +26,7 @@ from tocsin.narrate import selection
 from tocsin.ports import OpinionRequest
 from tocsin.settings import ModelProvider, Settings
 from tocsin.store.opinions import Queue
-from tocsin.store.tables import alerts, dispositions, opinions, triage_results
+from tocsin.store.tables import alerts, closures, dispositions, opinions, triage_results
 
 PROVIDER = ModelProvider(name="m", url="http://127.0.0.1:1/v1", model="m")
 ODD = "{} {0} %s %(x)s\n\0 \udcff '; DROP TABLE opinions -- \x1b[31m"
@@ -283,8 +284,21 @@ async def test_what_a_person_has_decided_is_leased_as_such(
 
 
 async def close(store: Store, alert_id: str) -> None:
-    closed = sa.update(alerts).where(alerts.c.alert_id == alert_id)
-    await store.database.write(lambda c: c.execute(closed.values(status="closed")).rowcount)
+    """As a policy does it: the alert is closed, and a row says by which policy."""
+
+    def change(connection: Connection) -> int:
+        connection.execute(
+            sa.insert(closures).values({
+                "alert_id": alert_id, "policy_version": 1, "class": "generic/other",
+                "probability": 0.01, "threshold": 0.05, "action": "closed",
+                "at": datetime.now(UTC), "closable": True, "model_version": "expert-1",
+                "likeness": "none",
+            })
+        )  # fmt: skip
+        closed = sa.update(alerts).where(alerts.c.alert_id == alert_id)
+        return connection.execute(closed.values(status="closed")).rowcount
+
+    assert await store.database.write(change) == 1
 
 
 async def test_an_alert_that_a_policy_closed_is_given_back_by_a_raise(

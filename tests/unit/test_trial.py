@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 from tests.learner import small
 
 from tocsin.errors import NotEnough
+from tocsin.evaluation.diagram import Series, reliability_svg
 from tocsin.model import (
     Alert,
     Disposition,
@@ -30,7 +31,6 @@ from tocsin.model import (
 from tocsin.trial.baselines import baselines
 from tocsin.trial.card import moved
 from tocsin.trial.compare import compare
-from tocsin.trial.diagram import Series, reliability_svg
 from tocsin.trial.measures import measures
 from tocsin.trial.noise import signature, thin
 from tocsin.trial.split import check, split

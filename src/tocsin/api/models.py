@@ -11,11 +11,11 @@ from tocsin.api.access import needs
 from tocsin.api.decisions import named
 from tocsin.app import System
 from tocsin.errors import NotFoundError
+from tocsin.evaluation.diagram import Series, reliability_svg
 from tocsin.model import KeyScope, Record
 from tocsin.store.accounts import ApiKey
 from tocsin.store.models import ModelEntry
 from tocsin.trial.card import Card
-from tocsin.trial.diagram import Series, reliability_svg
 
 SVG = "image/svg+xml"
 _card = msgspec.json.Decoder(Card)

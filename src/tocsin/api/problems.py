@@ -92,7 +92,7 @@ def on_undecodable(request: Request[Any, Any, Any], error: UnicodeDecodeError) -
     reader = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__"))
     if not reader.startswith("litestar.serialization"):
         return on_any_error(request, error)
-    return problem(400, "bad_request", f"the body is not UTF-8: {error.reason}")
+    return problem(400, "invalid_encoding", f"the body is not UTF-8: {error.reason}")
 
 
 def on_any_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

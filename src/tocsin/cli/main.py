@@ -19,6 +19,7 @@ from tocsin.cli import (
     decide,
     decisions,
     detections,
+    evaluate,
     explain,
     export,
     incident,
@@ -55,6 +56,7 @@ app.command("down")(up.down)
 app.command("serve")(serve.serve)
 app.command("send")(send.send)
 app.command("triage")(triage.triage)
+app.command("evaluate")(evaluate.evaluate)
 app.command("normalize")(normalize.normalize)
 app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from itertools import islice
@@ -15,7 +15,9 @@ import typer
 
 from tocsin.app import System, running
 from tocsin.cli import files
+from tocsin.cli.labels import Count, Reading
 from tocsin.cli.look import LEVEL_STYLE, console, plain, progress, table
+from tocsin.cli.rehearse import decisions, learn_from, rehearsals, triaged
 from tocsin.errors import PayloadError
 from tocsin.ingest import Limits
 from tocsin.model import Dossier
@@ -50,17 +52,37 @@ def triage(
         str | None,
         typer.Option(help="Database URL to use and keep; else a temporary one is used."),
     ] = None,
+    learn: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--learn-from",
+            metavar="LABELLED",
+            help='Decided alerts to learn from first: lines {"alert": …, "disposition": …}.',
+        ),
+    ] = None,
 ) -> None:
     """Triage alerts and print one result for each, in input order.
 
     The inventory, directory and indicators are those of the database, so give --database (or
     TOCSIN_DATABASE) to use yours. Exit code 1 if any alert could not be triaged.
 
-    Example: tocsin triage samples/suricata.ndjson --format ndjson
+    With --learn-from, a model is learned from those decisions first and used for the file; nothing
+    is stored, and the database is only asked. Dispositions: true_positive, benign_positive,
+    false_positive; undetermined ones say nothing.
+
+    \b
+    Examples:
+      tocsin triage samples/suricata.ndjson --format ndjson
+      tocsin triage new.ndjson --learn-from decided.ndjson
     """
     names = files.expand(file)
     chosen = form or (Form.TABLE if sys.stdout.isatty() else Form.NDJSON)
-    failed = asyncio.run(_triage(names, chosen, source, load(database=database)))
+    settings = load(database=database)
+    if learn:
+        results = asyncio.run(_rehearse(names, files.expand(learn), source, settings))
+        failed = _write(results, chosen)
+    else:
+        failed = asyncio.run(_triage(names, chosen, source, settings))
     raise typer.Exit(1 if failed else 0)
 
 
@@ -78,11 +100,55 @@ async def _triage(names: list[str], form: Form, source: str | None, settings: Se
                 else:
                     results.append(result)
     sys.stdout.buffer.flush()
+    if form is not Form.NDJSON:
+        _write(results, form)
+    return failed
+
+
+def _write(results: Sequence[dict[str, Any]], form: Form) -> int:
+    """All results at once; gives how many are errors."""
     if form is Form.JSON:
         sys.stdout.buffer.write(msgspec.json.format(_encoder.encode(results), indent=2) + b"\n")
     elif form is Form.TABLE:
         _print_table(results)
-    return failed
+    else:
+        for result in results:
+            sys.stdout.buffer.write(_encoder.encode(result) + b"\n")
+    return sum("error" in result for result in results)
+
+
+async def _rehearse(
+    names: list[str], lessons: list[str], source: str | None, settings: Settings
+) -> list[dict[str, Any]]:
+    """Learn from decided alerts, then triage the files by what was learned."""
+    count = Count()
+    with progress() as bar:
+        async with rehearsals(settings) as made:
+            rehearsal = made.begin()
+            task = bar.add_task("learn", total=None)
+            lines = decisions(lessons, Reading(), made.limits, count)
+            learned = await learn_from(rehearsal, lines, bar, task)
+            records = [record.item(made.limits) for name in names for record in files.read(name)]
+            good = [item for item in records if not isinstance(item, PayloadError)]
+            task = bar.add_task("triage", total=len(good))
+            dossiers = iter(await triaged(rehearsal, good, bar, task, source))
+    said = f"learned from {learned.examples} of {count.read} lines ({learned.attacks} attacks)"
+    if count.refused or count.undecided:
+        said += f"; left out: {count.refused} refused, {count.undecided} undetermined"
+    console(stderr=True).print(said)
+    for complaint in count.complaints:
+        console(stderr=True).print("  " + plain(complaint))
+    return [
+        {
+            "index": index,
+            **(
+                {"error": str(item), "reason": item.code}
+                if isinstance(item, PayloadError)
+                else _result(next(dossiers))
+            ),
+        }
+        for index, item in enumerate(records)
+    ]
 
 
 @asynccontextmanager
@@ -160,7 +226,7 @@ def _result(dossier: Dossier) -> dict[str, Any]:
     }
 
 
-def _print_table(results: list[dict[str, Any]]) -> None:
+def _print_table(results: Sequence[dict[str, Any]]) -> None:
     shown = table("#", "risk", "verdict", "p", "conf.", "review", "source", "title")
     for result in results:
         if "error" in result:

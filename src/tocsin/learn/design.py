@@ -14,9 +14,9 @@ from tocsin.model import Curve
 
 LEAST_ROWS = 2  # in how many different repeats a word must stand
 STEPS = 10  # most steps of a curve
-EXPERT, EVIDENCE, WORD, CURVE = "expert", "evidence", "word", "curve"
+EXPERT, EVIDENCE, WORD, BARE, CURVE = "expert", "evidence", "word", "bare", "curve"
 # How strongly a weight is pulled to what the expert wrote: the inverse of its expected square.
-PENALTY = {EXPERT: 4.0, EVIDENCE: 2.0, WORD: 2.0, CURVE: 0.3}
+PENALTY = {EXPERT: 1.0, EVIDENCE: 1.0, WORD: 0.5, BARE: 2.0, CURVE: 0.1}
 LEAST_EXPERT = 0.05 - 1.0  # the expert's sum always counts, and never turns round
 
 
@@ -53,7 +53,8 @@ class Design:
             if found:
                 edges[name] = (found, place)
                 place += len(found)
-        kinds = [EXPERT] + [EVIDENCE] * len(evidence) + [WORD] * len(words)
+        kinds = [EXPERT] + [EVIDENCE] * len(evidence)
+        kinds += [BARE if word.isalnum() else WORD for word in words]
         kinds += [CURVE] * (place - len(kinds))
         lowest = np.full(place, -np.inf)
         lowest[0] = LEAST_EXPERT
@@ -70,16 +71,13 @@ class Design:
         values: list[float] = []
         columns: list[int] = []
         starts = [0]
+        words = self.words
         for row in rows:
             columns.append(0)
             values.append(expert_sum(row))
             here = [self.evidence[i.name] for i in row.evidence if i.name in self.evidence]
-            here += [
-                place
-                for word in row.features.words
-                if (place := self.words.get(word.text)) is not None
-                and not (word.tainted and self.lowest[place] < 0)
-            ]
+            here += [words[word] for word in row.features.measured if word in words]
+            here += [words[word] for word in row.features.written if word in words]
             for name, number in row.features.numbers.items():
                 if name in self.edges:
                     edges, first = self.edges[name]
@@ -113,13 +111,12 @@ def _vocabulary(rows: Sequence[Row]) -> tuple[list[str], set[str]]:
     common: set[str] = set()
     tainted: set[str] = set()
     for row in rows:
-        for word in row.features.words:
-            if word.tainted:
-                tainted.add(word.text)
-            if word.text not in common:
-                seen = first.setdefault(word.text, row.repeat)
-                if seen != row.repeat:
-                    common.add(word.text)
+        found, repeat = row.features, row.repeat
+        tainted.update(found.written)
+        for words in (found.measured, found.written):
+            for word in words:
+                if word not in common and first.setdefault(word, repeat) != repeat:
+                    common.add(word)
     return sorted(common), tainted
 
 

@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tocsin.model import Decided, Disposition, Evidence, Example, Learned
+from tocsin.errors import InputError
+from tocsin.model import Decided, Disposition, Dossier, Evidence, Example, Learned
 from tocsin.triage import shipped_model
 from tocsin.triage.decision import LEAST, MOST
-from tocsin.triage.features import Features, features, rule_key
+from tocsin.triage.features import Features, features, rule_of
 from tocsin.triage.learned import ADDED, raw_sum
 
 HOUR = 3600
@@ -55,30 +56,36 @@ class Sample:
 
     def add(self, example: Example) -> None:
         """Take in one decision; undetermined ones say nothing."""
-        attack = SIDES.get(example.disposition)
-        dossier = example.dossier
+        if self.wants(example.dossier, example.disposition):
+            self.take(example)
+
+    def wants(self, dossier: Dossier, disposition: Disposition) -> bool:
+        """Count a decision, and say whether its alert is one that is learned from.
+
+        The alert must have its context; it need not have been judged yet.
+        """
+        attack = SIDES.get(disposition)
         if attack is None or dossier.alert is None:
-            return
-        case = shipped_model().case(dossier)
-        rule = rule_key(case)
+            return False
+        rule = rule_of(dossier)
         if rule is not None:
             self._decided.setdefault(rule, [0, 0])[attack] += 1
-        alert = dossier.alert
-        when = (alert.event.time or dossier.received_at).timestamp()
-        host = alert.host.name or alert.host.id or alert.host.ip or alert.source.ip or ""
-        repeat = (rule or alert.title[:128], host, int(when // HOUR))
-        key = (repeat, attack)
+        key = (_repeat(dossier, rule), attack)
         count = self._seen[key] = self._seen.get(key, 0) + 1
-        if self.thin and count > FIRST and count & (count - 1):
-            return
-        verdict = dossier.verdict
+        return not self.thin or count <= FIRST or not count & (count - 1)
+
+    def take(self, example: Example) -> None:
+        """Learn from a judged alert that `wants` was asked about."""
+        dossier, attack = example.dossier, SIDES[example.disposition]
+        verdict, rule = dossier.verdict, rule_of(dossier)
         expert = tuple(
             [item for item in verdict.evidence if _is_expert(item)] if verdict is not None else ()
         )
-        row = Row(attack, rule, repeat, expert, features(case))
+        repeat = _repeat(dossier, rule)
+        row = Row(attack, rule, repeat, expert, features(shipped_model().case(dossier)))
         self.rows.append(row)
         if self.thin:
-            together = self._kept.setdefault(key, [])
+            together = self._kept.setdefault((repeat, attack), [])
             together.append(row)
             for kept in together:
                 kept.weight = 1 / len(together)
@@ -89,6 +96,16 @@ class Sample:
             rule: Decided(attacks=attacks, harmless=harmless)
             for rule, (harmless, attacks) in sorted(self._decided.items())
         }
+
+
+def _repeat(dossier: Dossier, rule: str | None) -> tuple[str, str, int]:
+    """What an alert is a repeat of: the rule, the machine and the hour."""
+    alert = dossier.alert
+    if alert is None:
+        raise InputError("an alert was to be learned from that has not been normalised")
+    when = (alert.event.time or dossier.received_at).timestamp()
+    host = alert.host.name or alert.host.id or alert.host.ip or alert.source.ip or ""
+    return rule or alert.title[:128], host, int(when // HOUR)
 
 
 def _is_expert(item: Evidence) -> bool:

@@ -38,6 +38,9 @@ _FROM = re.compile(
 _OF_TIME = re.compile(r"time|date|stamp|_at$|[a-z]At$|created", re.IGNORECASE)
 
 
+# Members at the top by which senders name an alert after what raised it.
+TITLES = frozenset({"name", "title", "alertname", "alerttitle", "alertdisplayname", "displayname"})
+
 # A leaf that may be the value of a field; the lowest rank, then the first leaf, is tried first.
 Candidate = tuple[int, int, Leaf]
 
@@ -68,10 +71,19 @@ def infer(document: dict[str, Any], draft: Draft, known: Known) -> frozenset[str
         _take_best(TIME, [(0, 0, leaf) for leaf in named[:MAX_TIMES]], draft, used)
     if "event.outcome" not in draft.found:
         _take_error(leaves, draft, used)
+    if "rule.name" not in draft.found and _is_named(document, draft.found.get("title")):
+        draft.found["rule.name"] = draft.found["title"]
     user = str(draft.found.get("user.name", ""))
     if "@" in user and (address := email_address(user)) is not None:
         draft.found["user.email"] = address
     return frozenset(used)
+
+
+def _is_named(document: dict[str, Any], title: Any) -> bool:
+    """Whether the title is what the sender calls the alert, so that alike ones are of one rule."""
+    return title is not None and any(
+        key.lower().replace("_", "") in TITLES and value == title for key, value in document.items()
+    )
 
 
 def _take_best(field: str, candidates: list[Candidate], draft: Draft, used: set[str]) -> None:

@@ -96,16 +96,38 @@ class BulkInsert:
 
 
 class BulkUpdate:
-    """`UPDATE table SET … FROM (VALUES …) WHERE key = …`; each row begins with its key."""
+    """`UPDATE table SET … FROM (VALUES …) WHERE key = …`; each row begins with its key.
 
-    def __init__(self, table: sa.Table, key: str, columns: Sequence[str]) -> None:
+    Args:
+        table: the Core table.
+        key: the column by which rows are found.
+        columns: the columns that follow the key in each row, in order.
+        update: SQL expressions for those that do not simply take the new value, where
+            `{new}` is that value and `TABLE.NAME` the stored one.
+    """
+
+    def __init__(
+        self,
+        table: sa.Table,
+        key: str,
+        columns: Sequence[str],
+        update: dict[str, str] | None = None,
+    ) -> None:
         self._table = table
         self._key = key
         self._columns = columns
+        self._update = update or {}
         self._statement = lru_cache(maxsize=16)(self._build)
-        changes = ", ".join(f"{name} = staged.{name}" for name in columns)
+        changes = self._changes({name: f"staged.{name}" for name in columns})
         self._merge = (
             f"UPDATE {table.name} SET {changes} FROM staged WHERE {table.name}.{key} = staged.{key}"
+        )
+
+    def _changes(self, new: dict[str, str]) -> str:
+        """What follows SET, with the new value of each column."""
+        return ", ".join(
+            f"{name} = {self._update.get(name, '{new}').replace('{new}', new[name])}"
+            for name in self._columns
         )
 
     def _build(self, rows: int, mark: str) -> str:
@@ -120,9 +142,8 @@ class BulkUpdate:
                 name: f"CAST(v.{name} AS {self._table.c[name].type.compile(dialect)})"
                 for name in names
             }
-        changes = ", ".join(f"{name} = {cast[name]}" for name in self._columns)
         return (
-            f"UPDATE {self._table.name} SET {changes} "
+            f"UPDATE {self._table.name} SET {self._changes(cast)} "
             f"FROM (VALUES {values(rows, len(self._columns) + 1, mark)}) AS {alias} "
             f"WHERE {self._table.name}.{self._key} = {cast[self._key]}"
         )
@@ -183,6 +204,20 @@ def among(
     if mark == PIPELINED:
         return f"{column} = ANY(ARRAY(SELECT {texts_in(mark)}))", (as_texts(wanted),)
     return f"{column} IN {marks(len(wanted), mark)}", tuple(wanted)
+
+
+def one_of(
+    connection: Connection, column: sa.ColumnElement[Any], wanted: Sequence[str]
+) -> sa.ColumnElement[bool]:
+    """`among`, for a statement that SQLAlchemy builds: one parameter, however many are wanted.
+
+    Its own IN has a parameter for each, which both it and the driver look for anew every time.
+    """
+    listed = sa.literal(as_texts(wanted), sa.Text)
+    if connection.dialect.name == "sqlite":
+        return column.in_(sa.select(sa.func.json_each(listed).table_valued("value").c.value))
+    texts = sa.select(sa.func.json_array_elements_text(sa.cast(listed, sa.JSON)))
+    return column == sa.any_(sa.func.array(texts.scalar_subquery()))
 
 
 def as_texts(wanted: Sequence[str]) -> str:

@@ -16,8 +16,7 @@ from tocsin import metrics
 from tocsin.model import AlertStatus, Dossier
 from tocsin.ports import Accepted, Failure, Grouping, NewAlert
 from tocsin.store import audit, closures, history, incidents, opinions, reading, rows, statements
-from tocsin.store.bulk import among, mark_of
-from tocsin.store.clock import WorkClock, ahead
+from tocsin.store.clock import WorkClock
 from tocsin.store.copying import Row
 from tocsin.store.database import Database
 from tocsin.store.tables import alert_work
@@ -133,23 +132,10 @@ class DossierStore:
         """
 
         def change(connection: Connection) -> set[str]:
-            mark = mark_of(connection)
             now = self._clock.now(connection)
-            some, listed = among(connection, "alert_id", ids)
-            free = (
-                f"{some} AND step = {mark} AND parked_at IS NULL "
-                f"AND lease_until NOT BETWEEN {mark} AND {mark} "
-                f"AND not_before NOT BETWEEN {mark} AND {mark}"
+            changed = statements.claim(
+                connection, step, ids, self._owner, now=now, until=now + lease
             )
-            if not self._database.sqlite:  # what another worker is claiming now is not waited for
-                free = (
-                    f"alert_id IN (SELECT alert_id FROM alert_work WHERE {free} "
-                    "FOR UPDATE SKIP LOCKED)"
-                )
-            changed = connection.exec_driver_sql(
-                f"UPDATE alert_work SET lease_owner = {mark}, lease_until = {mark} WHERE {free}",
-                (self._owner, now + lease, *listed, step, *ahead(now), *ahead(now)),
-            ).rowcount
             if changed in (0, len(ids)):
                 return set(ids) if changed else set()
             return reading.waiting_ids(connection, ids, step, self._owner, lock=False)
@@ -160,12 +146,8 @@ class DossierStore:
         """Hold what this owner holds of these for another `lease` seconds."""
 
         def change(connection: Connection) -> None:
-            mark, (some, listed) = mark_of(connection), among(connection, "alert_id", ids)
-            connection.exec_driver_sql(
-                f"UPDATE alert_work SET lease_until = {mark} "
-                f"WHERE {some} AND step = {mark} AND lease_owner = {mark}",
-                (self._clock.now(connection) + lease, *listed, step, self._owner),
-            )
+            until = self._clock.now(connection) + lease
+            statements.renew(connection, step, ids, self._owner, until=until)
 
         await self._database.write(change, durable=False)
 
@@ -226,9 +208,7 @@ class DossierStore:
                 mine, filled, lambda d: closures.status_of(d, status), now, self._stamp
             )
         statements.update_alerts(connection, made.alerts)
-        if triaged and "alert" not in filled:
-            statements.update_risk(connection, made.risks)
-            statements.finish_alerts(connection, mine)
+        statements.finish_alerts(connection, made.ends)
         statements.insert_context(connection, made.contexts)
         statements.insert_triage(connection, made.verdicts)
         # Rows that other workers write too come last, in the order of their keys: locks are held
@@ -366,11 +346,8 @@ class DossierStore:
         Args:
             everyone: of all owners; only for a process that knows itself to be alone.
         """
-        change = sa.update(alert_work).where(alert_work.c.lease_until > 0)
-        if not everyone:
-            change = change.where(alert_work.c.lease_owner == self._owner)
-        free = change.values(lease_owner=None, lease_until=0.0)
-        await self._database.write(lambda c: c.execute(free).rowcount, durable=False)
+        owner = None if everyone else self._owner
+        await self._database.write(lambda c: statements.release(c, owner), durable=False)
 
     async def forget(self, ids: Sequence[str]) -> int:
         """Delete alerts and all that was found about them; gives how many there were.

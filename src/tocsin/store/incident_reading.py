@@ -1,6 +1,6 @@
 """What incidents hold, asked within the transactions that change them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from tocsin.model import (
 )
 from tocsin.model.incident import moment
 from tocsin.ports import Extent, Placed
-from tocsin.store.bulk import IN_LIMIT
+from tocsin.store.bulk import one_of
 from tocsin.store.tables import (
     alerts,
     incident_alerts,
@@ -112,9 +112,11 @@ def members(connection: Connection, incidents_: Sequence[str]) -> dict[str, list
         .where(i.removed_at.is_(None))
     )
     found: dict[str, list[Member]] = {each: [] for each in incidents_}
-    for part in parts(incidents_):
-        for row in connection.execute(query.where(i.incident_id.in_(part))):
-            found[row.incident_id].append(_member(row))
+    if not found:
+        return found
+    here = one_of(connection, i.incident_id, incidents_)
+    for row in connection.execute(query.where(here)):
+        found[row.incident_id].append(_member(row))
     for each in found.values():
         each.sort(key=lambda member: (member.at, member.alert_id))
     return found
@@ -138,33 +140,31 @@ def _member(row: Any) -> Member:
 
 def existing(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Those of these alerts that are stored."""
-    query = sa.select(alerts.c.alert_id)
-    return {
-        each
-        for part in parts(ids)
-        for each in connection.execute(query.where(alerts.c.alert_id.in_(part))).scalars()
-    }
+    query = sa.select(alerts.c.alert_id).where(one_of(connection, alerts.c.alert_id, ids))
+    return set(connection.execute(query).scalars())
 
 
 def whereabouts(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     """The incident that each of these alerts is in; those in none are left out."""
+    if not ids:
+        return {}
     i = incident_alerts.c
     query = sa.select(i.alert_id, i.incident_id).where(i.removed_at.is_(None))
     return {
         row.alert_id: row.incident_id
-        for part in parts(ids)
-        for row in connection.execute(query.where(i.alert_id.in_(part)))
+        for row in connection.execute(query.where(one_of(connection, i.alert_id, ids)))
     }
 
 
 def reasons(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[float | None, str]]:
     """The score and the reasons with which each alert was linked last."""
+    if not ids:
+        return {}
     i = incident_alerts.c
     query = sa.select(i.alert_id, i.score, i.reasons).order_by(i.added_at, i.incident_id)
     return {
         row.alert_id: (row.score, row.reasons)
-        for part in parts(ids)
-        for row in connection.execute(query.where(i.alert_id.in_(part)))
+        for row in connection.execute(query.where(one_of(connection, i.alert_id, ids)))
     }
 
 
@@ -183,13 +183,14 @@ def placed(connection: Connection, ids: Sequence[str]) -> dict[str, Placed]:
             Disposition(row.verdict) if row.verdict else None,
             RiskLevel(row.risk_level) if row.risk_level else None,
         )
-        for part in parts(ids)
-        for row in connection.execute(query.where(a.alert_id.in_(part)))
+        for row in connection.execute(query.where(one_of(connection, a.alert_id, ids)))
     }
 
 
 def extents(connection: Connection, ids: Sequence[str]) -> dict[str, Extent]:
     """How much each of these incidents holds."""
+    if not ids:
+        return {}
     c = incidents.c
     query = sa.select(
         c.incident_id, c.alerts, c.first_at, c.last_at, c.status, c.held, c.created_at
@@ -203,8 +204,7 @@ def extents(connection: Connection, ids: Sequence[str]) -> dict[str, Extent]:
             open=row.status == IncidentStatus.OPEN.value,
             held=bool(row.held),
         )
-        for part in parts(ids)
-        for row in connection.execute(query.where(c.incident_id.in_(part)))
+        for row in connection.execute(query.where(one_of(connection, c.incident_id, ids)))
     }
 
 
@@ -216,8 +216,7 @@ def parted(connection: Connection, ids: Sequence[str], *, by_pipeline: str) -> s
     )
     return {
         (row.incident_id, row.alert_id)
-        for part in parts(ids)
-        for row in connection.execute(query.where(i.alert_id.in_(part)))
+        for row in connection.execute(query.where(one_of(connection, i.alert_id, ids)))
     }
 
 
@@ -244,12 +243,6 @@ def last_change(connection: Connection, incident_id: str) -> Change | None:
     }
     other = row.other_id if row.incident_id == incident_id else row.incident_id
     return Change(row.change_id, other, [Step(*step) for step in detail.steps], fields)
-
-
-def parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """As many as one statement takes."""
-    for start in range(0, len(ids), IN_LIMIT):
-        yield ids[start : start + IN_LIMIT]
 
 
 def _value(name: str, stored: Any) -> Any:

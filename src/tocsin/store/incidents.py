@@ -16,12 +16,13 @@ from sqlalchemy.engine import Connection
 from tocsin.model import Dossier, IncidentAction, IncidentStatus
 from tocsin.ports import Grouping, Move
 from tocsin.store import audit, incident_reading, meeting, remediation
-from tocsin.store.bulk import BulkInsert
+from tocsin.store.bulk import BulkInsert, BulkUpdate, one_of
+from tocsin.store.copying import Row
 from tocsin.store.database import upsert
 from tocsin.store.incident_reading import Step
 from tocsin.store.rows import text
 from tocsin.store.tables import incident_alerts, incident_changes, incidents
-from tocsin.store.types import instant_text
+from tocsin.store.types import stamp_of
 
 LOCK = 0x70C5_1B  # any number that nobody else uses
 PIPELINE = "pipeline"
@@ -32,6 +33,11 @@ _put = BulkInsert(
     ("incident_id", "alert_id", *_COLUMNS),
     key=("incident_id", "alert_id"),
     update={name: f"excluded.{name}" for name in _COLUMNS},
+)
+_tell = BulkUpdate(
+    incidents,
+    "incident_id",
+    ("title", "summary", "severity", "alerts", "first_at", "last_at", "updated_at"),
 )
 
 Fields = dict[str, dict[str, tuple[Any, Any]]]
@@ -178,12 +184,13 @@ def _go(connection: Connection, steps: Sequence[Step], actor: str) -> None:
     i = incident_alerts.c
     for source in sorted({step.out_of for step in steps if step.out_of}):
         gone = [step.alert_id for step in steps if step.out_of == source]
-        here = sa.and_(i.incident_id == source, i.alert_id.in_(gone), i.removed_at.is_(None))
-        connection.execute(
-            sa.update(incident_alerts).where(here).values(removed_at=now, removed_by=actor)
+        there = one_of(connection, i.alert_id, gone)
+        left = sa.update(incident_alerts).where(
+            i.incident_id == source, there, i.removed_at.is_(None)
         )
+        connection.execute(left.values(removed_at=now, removed_by=actor))
     why = incident_reading.reasons(connection, [s.alert_id for s in steps if s.link is None])
-    stamp = instant_text(now) if connection.dialect.name == "sqlite" else now
+    stamp = stamp_of(connection.dialect.name)(now)
     rows = []
     for step in steps:
         if step.into is None:
@@ -196,20 +203,22 @@ def _go(connection: Connection, steps: Sequence[Step], actor: str) -> None:
 
 
 def _refresh(connection: Connection, ids: Iterable[str], grouping: Grouping) -> None:
-    """Tell each incident anew from its alerts."""
+    """Tell each incident anew from its alerts; one that lost all keeps what it said of them."""
+    now = datetime.now(UTC)
+    stamp = stamp_of(connection.dialect.name)
+    told: list[Row] = []
     for incident_id, members in incident_reading.members(connection, sorted(ids)).items():
-        told = grouping.account(members)
-        change = sa.update(incidents).where(incidents.c.incident_id == incident_id)
-        values: dict[str, Any] = {"alerts": len(members), "updated_at": datetime.now(UTC)}
-        if members:  # one that lost all of its alerts keeps what it said of them
-            values |= {
-                "title": told.title,
-                "summary": told.summary,
-                "severity": told.severity.value,
-                "first_at": members[0].at,
-                "last_at": members[-1].at,
-            }
-        connection.execute(change.values(**values))
+        if not members:
+            here = incidents.c.incident_id == incident_id
+            connection.execute(sa.update(incidents).where(here).values(alerts=0, updated_at=now))
+            continue
+        found = grouping.account(members)
+        first, last = stamp(members[0].at), stamp(members[-1].at)
+        told.append(
+            (incident_id, found.title, found.summary, found.severity.value, len(members), first,
+             last, stamp(now))
+        )  # fmt: skip
+    _tell(connection, told)
 
 
 def _set(change: Change) -> None:

@@ -11,13 +11,14 @@ from sqlalchemy.engine import Connection
 
 from tocsin.model import EntityKind
 from tocsin.ports import Met, Trail
-from tocsin.store.bulk import BulkInsert, mark_of
+from tocsin.store.bulk import PIPELINED, BulkInsert, as_texts, mark_of, texts_in
 from tocsin.store.database import Database
 from tocsin.store.fetch import fetch
 from tocsin.store.tables import alert_entities
-from tocsin.store.types import instant_text
+from tocsin.store.types import stamp_of
 
 SIZES = (1, 5, 20, 50)  # keys of a statement: few, so that the driver's cache holds them
+Key = tuple[str, str, Any, Any]  # kind, value, and the moments between which to look
 COLUMNS = ("kind", "value", "alert_id", "at", "stage", "seen", "beside")
 
 _enter = BulkInsert(
@@ -31,7 +32,7 @@ async def meet(
     database: Database, trails: Sequence[Trail], window: timedelta, most: int
 ) -> list[Met]:
     """See `ports.Incidents.meet`."""
-    stamp = instant_text if database.sqlite else _as_is
+    stamp = stamp_of("sqlite" if database.sqlite else "postgresql")
     rows = sorted(
         (entity.kind.value, clean(entity.value), stamp(trail.at), trail.alert_id, trail.stage,
          entity.seen, clean(entity.beside))
@@ -48,10 +49,10 @@ async def meet(
             first, last = spans.get(key, (trail.at, trail.at))
             spans[key] = (min(first, trail.at), max(last, trail.at))
     keys = [
-        (kind, value, stamp(first - window), stamp(last + window), most)
+        (kind, value, stamp(first - window), stamp(last + window))
         for (kind, value), (first, last) in spans.items()
     ]
-    return await database.read(lambda connection: _look_up(connection, keys))
+    return await database.read(lambda connection: _look_up(connection, keys, most))
 
 
 def forget(connection: Connection, ids: Sequence[str]) -> None:
@@ -64,40 +65,52 @@ def clean(value: str) -> str:
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _look_up(connection: Connection, keys: Sequence[tuple[Any, ...]]) -> list[Met]:
-    found: list[Met] = []
+def _look_up(connection: Connection, keys: Sequence[Key], most: int) -> list[Met]:
+    found: list[Sequence[Any]] = []
     mark = mark_of(connection)
-    for start in range(0, len(keys), SIZES[-1]):
-        part = keys[start : start + SIZES[-1]]
-        size = next(size for size in SIZES if size >= len(part))
-        none = ("", "", *part[0][2:])
-        padded = chain.from_iterable([*part, *[none] * (size - len(part))])
-        rows = fetch(connection, COLUMNS, _statement(size, mark), tuple(padded))
-        found.extend(
-            Met(
-                EntityKind(kind),
-                value,
-                alert_id,
-                at if isinstance(at, datetime) else datetime.fromisoformat(at),
-                stage,
-                seen,
-                beside,
+    if mark == PIPELINED:
+        columns = [as_texts([str(part) for part in column]) for column in zip(*keys, strict=True)]
+        found.extend(fetch(connection, COLUMNS, _LATERAL, (*columns, most)))
+    else:
+        for start in range(0, len(keys), SIZES[-1]):
+            part = keys[start : start + SIZES[-1]]
+            size = next(size for size in SIZES if size >= len(part))
+            none = ("", "", *part[0][2:])
+            padded = chain.from_iterable(
+                (*key, most) for key in [*part, *[none] * (size - len(part))]
             )
-            for kind, value, alert_id, at, stage, seen, beside in rows
+            found.extend(fetch(connection, COLUMNS, _statement(size, mark), tuple(padded)))
+    return [
+        Met(
+            EntityKind(kind),
+            value,
+            alert_id,
+            at if isinstance(at, datetime) else datetime.fromisoformat(at),
+            stage,
+            seen,
+            beside,
         )
-    return found
+        for kind, value, alert_id, at, stage, seen, beside in found
+    ]
 
 
-@lru_cache(maxsize=2 * len(SIZES))
+_LATEST = "ORDER BY at DESC, alert_id DESC LIMIT"
+_LATERAL = (
+    f"SELECT part.* FROM ROWS FROM ({', '.join([texts_in('%s')] * 4)}) "
+    "AS wanted (kind, value, since, until) CROSS JOIN LATERAL ("
+    f"SELECT {', '.join(COLUMNS)} FROM alert_entities e "
+    "WHERE e.kind = wanted.kind AND e.value = wanted.value "
+    "AND e.at BETWEEN CAST(wanted.since AS timestamptz) AND CAST(wanted.until AS timestamptz) "
+    f"{_LATEST} %s) AS part"
+)
+"""PostgreSQL's: for each key a search of the primary key, from the latest backwards."""
+
+
+@lru_cache(maxsize=len(SIZES))
 def _statement(keys: int, mark: str) -> str:
-    """For each key a search of the primary key, from the latest backwards."""
+    """The same for SQLite, which has no lateral joins."""
     one = (
         f"SELECT * FROM (SELECT {', '.join(COLUMNS)} FROM alert_entities WHERE kind = {mark} "
-        f"AND value = {mark} AND at >= {mark} AND at <= {mark} "
-        f"ORDER BY at DESC, alert_id DESC LIMIT {mark}) AS part"
+        f"AND value = {mark} AND at >= {mark} AND at <= {mark} {_LATEST} {mark}) AS part"
     )
     return " UNION ALL ".join([one] * keys)
-
-
-def _as_is(value: datetime) -> datetime:
-    return value

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from tocsin.model import Dossier
 from tocsin.ports import Accepted, NewAlert
 from tocsin.store import rows
-from tocsin.store.bulk import IN_LIMIT, among, mark_of
+from tocsin.store.bulk import IN_LIMIT, among, mark_of, one_of
 from tocsin.store.fetch import fetch
 from tocsin.store.tables import alert_context, alert_keys, alerts, incident_alerts, triage_results
 
@@ -51,14 +51,13 @@ def _load(connection: Connection, ids: Sequence[str], filled: set[str]) -> list[
         return dossiers
     contexts: dict[str, list[Any]] = {}
     if "context" in filled:
-        query = sa.select(alert_context).where(alert_context.c.alert_id.in_(ids))
-        for row in connection.execute(query).mappings():
+        for row in _rows_of(connection, alert_context, ids):
             contexts.setdefault(row["alert_id"], []).append(row)
     known = _intel(connection, dossiers) if "intel" in filled else {}
     verdicts = {}
     if "verdict" in filled:
-        query = sa.select(triage_results).where(triage_results.c.alert_id.in_(ids))
-        verdicts = {row["alert_id"]: row for row in connection.execute(query).mappings()}
+        judged = _rows_of(connection, triage_results, ids)
+        verdicts = {row["alert_id"]: row for row in judged}
     found = [_complete(d, contexts, known, verdicts) for d in dossiers]
     return _linked(connection, found) if "links" in filled else found
 
@@ -67,7 +66,8 @@ def _linked(connection: Connection, dossiers: Sequence[Dossier]) -> list[Dossier
     """The same, with the incident that each is in and the links that brought it there."""
     i = incident_alerts.c
     query = sa.select(i.alert_id, i.incident_id, i.reasons).where(
-        i.alert_id.in_([dossier.alert_id for dossier in dossiers]), i.removed_at.is_(None)
+        one_of(connection, i.alert_id, [dossier.alert_id for dossier in dossiers]),
+        i.removed_at.is_(None),
     )
     found = {row.alert_id: row for row in connection.execute(query)}
     return [
@@ -78,6 +78,16 @@ def _linked(connection: Connection, dossiers: Sequence[Dossier]) -> list[Dossier
         else dossier
         for dossier in dossiers
     ]
+
+
+def _rows_of(
+    connection: Connection, table: sa.Table, ids: Sequence[str]
+) -> Sequence[sa.RowMapping]:
+    """All columns of these alerts' rows, as the driver gives them."""
+    some, listed = among(connection, "alert_id", ids)
+    named = ", ".join(table.c.keys())
+    query = f"SELECT {named} FROM {table.name} WHERE {some}"
+    return connection.exec_driver_sql(query, listed).mappings().all()
 
 
 _CONTEXT_ORDER = {"network": 0, "asset": 1, "user": 2}
@@ -165,12 +175,10 @@ def stored_keys(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, tu
 
 def existing(connection: Connection, ids: Sequence[str]) -> list[str]:
     """Those of these alert ids that are stored."""
-    found: list[str] = []
-    for start in range(0, len(ids), IN_LIMIT):
-        part = ids[start : start + IN_LIMIT]
-        query = sa.select(alerts.c.alert_id).where(alerts.c.alert_id.in_(part))
-        found.extend(connection.execute(query).scalars())
-    return found
+    if not ids:
+        return []
+    query = sa.select(alerts.c.alert_id).where(one_of(connection, alerts.c.alert_id, ids))
+    return list(connection.execute(query).scalars())
 
 
 def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:

@@ -20,9 +20,10 @@ from sqlalchemy.engine import Connection
 from tocsin.errors import ConflictError, InputError, NotFoundError
 from tocsin.model import Action, Record, Remediation, RemediationStatus
 from tocsin.store import audit
+from tocsin.store.bulk import one_of
 from tocsin.store.database import Database
 from tocsin.store.incident_pages import before, cursor_of
-from tocsin.store.incident_reading import Step, parts
+from tocsin.store.incident_reading import Step
 from tocsin.store.quality import written
 from tocsin.store.rows import text
 from tocsin.store.tables import remediation_actions
@@ -216,30 +217,31 @@ def follow(connection: Connection, steps: Sequence[Step]) -> None:
     """
     into = {step.alert_id: step.into for step in steps if step.alert_id}
     c = remediation_actions.c
-    for part in parts(sorted(into)):
-        some = sa.select(
-            c.action_id, c.alert_id, c.action, c.entity_type, c.entity, c.natural_key
-        ).where(c.alert_id.in_(part), c.status.in_([status.value for status in OPEN]))
-        moved: dict[str, Any] = {}
-        for row in connection.execute(some.order_by(c.action_id)):
-            scope = into[row.alert_id] or row.alert_id
-            key = _natural_key(scope, row.action, row.entity_type, row.entity)
-            if key != row.natural_key:
-                moved.setdefault(key, row)
-        taken = {
-            key
-            for keys in parts(sorted(moved))
-            for key in connection.execute(
-                sa.select(c.natural_key).where(c.natural_key.in_(keys))
-            ).scalars()
-        }
-        changes = [
-            {"of": row.action_id, "incident": into[row.alert_id], "key": key}
-            for key, row in sorted(moved.items())
-            if key not in taken
-        ]
-        if changes:
-            connection.execute(_MOVE, changes)
+    if not into:
+        return
+    some = sa.select(
+        c.action_id, c.alert_id, c.action, c.entity_type, c.entity, c.natural_key
+    ).where(
+        one_of(connection, c.alert_id, sorted(into)),
+        c.status.in_([status.value for status in OPEN]),
+    )
+    moved: dict[str, Any] = {}
+    for row in connection.execute(some.order_by(c.action_id)):
+        scope = into[row.alert_id] or row.alert_id
+        key = _natural_key(scope, row.action, row.entity_type, row.entity)
+        if key != row.natural_key:
+            moved.setdefault(key, row)
+    if not moved:
+        return
+    there = one_of(connection, c.natural_key, sorted(moved))
+    taken = set(connection.execute(sa.select(c.natural_key).where(there)).scalars())
+    changes = [
+        {"of": row.action_id, "incident": into[row.alert_id], "key": key}
+        for key, row in sorted(moved.items())
+        if key not in taken
+    ]
+    if changes:
+        connection.execute(_MOVE, changes)
 
 
 def digest_of(action: str, entity_type: str, entity: str) -> str:

@@ -117,10 +117,10 @@ def ioc_key(value: str) -> str:
 
 
 class Made(NamedTuple):
-    """The rows of a batch, by table; `risks` and `alerts` are changes of rows that are there."""
+    """The rows of a batch, by table; `ends` and `alerts` are changes of rows that are there."""
 
     alerts: list[Row]
-    risks: list[Row]
+    ends: list[Row]
     contexts: list[Row]
     verdicts: list[Row]
     intel: list[Row]
@@ -142,7 +142,7 @@ def made(
     alert, verdict, context = "alert" in filled, "verdict" in filled, "context" in filled
     return Made(
         alerts=[alert_row(d, status_of(d), stamp) for d in dossiers] if alert else [],
-        risks=[risk_row(d) for d in dossiers] if verdict and not alert else [],
+        ends=[end_row(d, status_of(d)) for d in dossiers] if verdict and not alert else [],
         contexts=context_rows(dossiers) if context else [],
         verdicts=[triage_row(d, now) for d in dossiers] if verdict else [],
         intel=intel_rows(dossiers, stamp) if "intel" in filled else [],
@@ -185,9 +185,10 @@ def alert_row(dossier: Dossier, status: AlertStatus, stamp: Stamp) -> Row:
     )
 
 
-def risk_row(dossier: Dossier) -> Row:
-    """`alert_id` and the risk that lists are sorted by."""
-    return (dossier.alert_id, None if dossier.verdict is None else dossier.verdict.risk_score)
+def end_row(dossier: Dossier, status: AlertStatus) -> Row:
+    """`alert_id`, the risk that lists are sorted by, and the status of an alert with a verdict."""
+    risk = None if dossier.verdict is None else dossier.verdict.risk_score
+    return (dossier.alert_id, risk, status.value)
 
 
 def context_rows(dossiers: Iterable[Dossier]) -> list[Row]:

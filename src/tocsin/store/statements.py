@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tocsin.model import AlertStatus, Dossier
+from tocsin.model import AlertStatus
 from tocsin.ports import NewAlert
-from tocsin.store import closures, reading, rows
-from tocsin.store.bulk import BulkInsert, BulkUpdate, among
+from tocsin.store import reading, rows
+from tocsin.store.bulk import BulkInsert, BulkUpdate, among, mark_of
 from tocsin.store.clock import LONGEST_WAIT, ahead
 from tocsin.store.tables import (
     alert_context,
@@ -34,7 +34,16 @@ insert_work = BulkInsert(
     alert_work, ("alert_id", "step", "since", "rung_at"), key=("alert_id",), fresh=True
 )
 update_alerts = BulkUpdate(alerts, "alert_id", rows.ALERT_COLUMNS)
-update_risk = BulkUpdate(alerts, "alert_id", ("risk_score",))
+finish_alerts = BulkUpdate(
+    alerts,
+    "alert_id",
+    ("risk_score", "status"),
+    # an alert that was closed or decided on before stays so
+    update={
+        "status": f"CASE WHEN {{new}} = '{AlertStatus.CLOSED.value}' "
+        f"OR alerts.status = '{AlertStatus.RECEIVED.value}' THEN {{new}} ELSE alerts.status END"
+    },
+)
 insert_context = BulkInsert(
     alert_context,
     ("alert_id", "context_type", "context_data", "source", "confidence_score"),
@@ -125,18 +134,11 @@ def delete_work(connection: Connection, ids: Sequence[str]) -> None:
 def set_status(connection: Connection, ids: Sequence[str], status: AlertStatus) -> None:
     """Change where these alerts are in their life."""
     if ids:
-        change = sa.update(alerts).where(alerts.c.alert_id.in_(ids))
-        connection.execute(change.values(status=status.value))
-
-
-def finish_alerts(connection: Connection, done: Sequence[Dossier]) -> None:
-    """The status of alerts with a verdict whose own row this chain of steps does not write anew."""
-    set_status(connection, [d.alert_id for d in done if closures.is_closed(d)], AlertStatus.CLOSED)
-    others = [d.alert_id for d in done if not closures.is_closed(d)]
-    if others:
-        received = AlertStatus.RECEIVED.value  # an alert that was closed before stays closed
-        change = sa.update(alerts).where(alerts.c.alert_id.in_(others), alerts.c.status == received)
-        connection.execute(change.values(status=AlertStatus.TRIAGED.value))
+        some, listed = among(connection, "alert_id", ids)
+        mark = mark_of(connection)
+        connection.exec_driver_sql(
+            f"UPDATE alerts SET status = {mark} WHERE {some}", (status.value, *listed)
+        )
 
 
 def reopen(connection: Connection, alert_id: str) -> None:
@@ -145,6 +147,48 @@ def reopen(connection: Connection, alert_id: str) -> None:
         alerts.c.alert_id == alert_id, alerts.c.status == AlertStatus.CLOSED.value
     )
     connection.execute(change.values(status=AlertStatus.TRIAGED.value))
+
+
+def claim(
+    connection: Connection, step: str, ids: Sequence[str], owner: str, *, now: float, until: float
+) -> int:
+    """Lease the work rows of these alerts that wait for `step` and nobody holds; gives how many.
+
+    Times are by the clock of leases. What another worker is claiming right now is not waited for.
+    """
+    mark = mark_of(connection)
+    some, listed = among(connection, "alert_id", ids)
+    free = (
+        f"{some} AND step = {mark} AND parked_at IS NULL "
+        f"AND lease_until NOT BETWEEN {mark} AND {mark} "
+        f"AND not_before NOT BETWEEN {mark} AND {mark}"
+    )
+    if connection.dialect.name != "sqlite":
+        free = f"alert_id IN (SELECT alert_id FROM alert_work WHERE {free} FOR UPDATE SKIP LOCKED)"
+    return connection.exec_driver_sql(
+        f"UPDATE alert_work SET lease_owner = {mark}, lease_until = {mark} WHERE {free}",
+        (owner, until, *listed, step, *ahead(now), *ahead(now)),
+    ).rowcount
+
+
+def renew(
+    connection: Connection, step: str, ids: Sequence[str], owner: str, *, until: float
+) -> None:
+    """Hold what this owner holds of these alerts until then, by the clock of leases."""
+    mark, (some, listed) = mark_of(connection), among(connection, "alert_id", ids)
+    connection.exec_driver_sql(
+        f"UPDATE alert_work SET lease_until = {mark} "
+        f"WHERE {some} AND step = {mark} AND lease_owner = {mark}",
+        (until, *listed, step, owner),
+    )
+
+
+def release(connection: Connection, owner: str | None) -> None:
+    """Give back the leases of an owner, or of everybody (None)."""
+    change = sa.update(alert_work).where(alert_work.c.lease_until > 0)
+    if owner is not None:
+        change = change.where(alert_work.c.lease_owner == owner)
+    connection.execute(change.values(lease_owner=None, lease_until=0.0))
 
 
 def due(step: str, rung_before: float, limit: int, now: float) -> sa.Executable:

@@ -21,7 +21,7 @@ from tocsin.triage.detections import NOTHING_KNOWN, DetectionIndex, FreshDetecti
 from tocsin.triage.evidence import resolve
 from tocsin.triage.families import Families
 from tocsin.triage.impact import Impact
-from tocsin.triage.learned import added, decided
+from tocsin.triage.learned import Applied, decided
 from tocsin.triage.playbooks import Playbooks
 from tocsin.triage.registry import EXTRACTORS
 from tocsin.triage.unchecked import unchecked
@@ -41,6 +41,7 @@ class Model:
         self.weights = weights
         self.version = version if learned is None else version + "+" + learned.version
         self.learned = learned
+        self._applied = Applied(learned) if learned is not None else None
         self.families = Families(weights)
         self.playbooks = Playbooks(weights)
         self.coverage = Coverage(weights)
@@ -65,8 +66,8 @@ class Model:
         case = self.case(dossier, detections)
         evidence = [item for extract in EXTRACTORS for item in extract(case)]
         decisions = decided(case, self.learned, evidence)
-        if self.learned is not None:
-            evidence += added(case, self.learned, evidence)
+        if self._applied is not None:
+            evidence += self._applied.added(case, evidence)
         evidence += decisions
         chance = probability(evidence)
         loss, about_loss = self.impact.of(case, evidence)

@@ -6,86 +6,141 @@ lower. Names of machines, people and addresses, and anything that is different e
 words: they would be learned by heart.
 """
 
-import re
-from collections.abc import Iterator
-from functools import lru_cache
-from itertools import islice
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from tocsin.model import Activity
-from tocsin.triage import roles
+from tocsin.model import Activity, Dossier
 from tocsin.triage.case import NO_PAYLOAD, Case
 from tocsin.triage.claims import DESCRIPTIONS, SILENT, VOCABULARY, wanted_words
+from tocsin.triage.lexicon import LONGEST, NAMES_ACTIONS, NOTHING, Lexicon, is_written, of_title
+from tocsin.triage.outcome import endings
 from tocsin.triage.payload import Leaf, Payload
 
-LONGEST = 200  # characters of a value that are read
-LONGEST_WRITTEN = 4000  # of a value that an actor may have written
-LONGEST_WHOLE = 48  # of a value that is a word as it stands
-MOST_WORDS = 12  # of one value
-MOST_LEAVES = 160
 NEVER = 1e9  # seconds, where something was not seen before
-
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d{1,3}(?!\d)", re.ASCII)
-# What differs each time, or names somebody; its text says nothing about the next alert.
-_IDENTITY = re.compile(
-    r"^id$|^ts$|(?:[^sh]|^)ip$|(?:ips|host|mac|hash|md5|sha1|sha256|pid|port|time|date|arn|uuid|guid|"
-    r"hostname|computer|address|addresses|timestamp|version|token|keyid|accountid|requestid|eventid|"
-    r"sessionid|principalid|tenantid|username|usernames|userid|email|emails|login|latitude|longitude|"
-    r"city|postalcode|etag|cursor|sequence)$"
-)
-# What an actor may have written, beside what the payload's reader marks.
-_WRITTEN = re.compile(
-    r"command|cmd|url|uri|agent|subject|file|path|host|dns|query|domain|user|account|mail|process|"
-    r"image|message|desc|title|text|body|comment|refer|header|param|arg|payload|note|label|name$"
-)
-_MACHINE_TEXT = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-|^[0-9a-f:.]{7,}$|^\d{4}-\d\d-\d\d[t ]|^[0-9a-z+/=_-]{28,}$"
-)
-ACTIONS = roles.words("changes", "actions")
-_NAMES_ACTIONS = ACTIONS - {"name", "event"}
-NOTHING: frozenset[str] = frozenset()
-
-
-class Word(NamedTuple):
-    """A word that a model may know; `tainted` when an actor may have written it."""
-
-    text: str
-    tainted: bool
-    leaf: Leaf | None = None
 
 
 class Features(NamedTuple):
-    """What a model can learn from one alert."""
+    """What a model can learn from one alert; `written` words stand only where actors write."""
 
-    words: list[Word]
+    measured: tuple[str, ...]
+    written: tuple[str, ...]
     numbers: dict[str, float]
+
+
+class Reading(NamedTuple):
+    """The words of one alert that somebody knows, with what they are worth to him.
+
+    `places`: the leaves that hold any of them.
+    """
+
+    measured: dict[str, float]
+    written: dict[str, float]
+    numbers: dict[str, float]
+    places: list[tuple[Mapping[str, float], Leaf]]
+
+    def worth(self) -> dict[str, float]:
+        """Each word once; what is measured as well as written counts as measured."""
+        return {**self.written, **self.measured}
+
+    def place(self, word: str) -> Leaf | None:
+        """The first leaf that holds a word; None for a word of the rule."""
+        return next((leaf for known, leaf in self.places if word in known), None)
+
+
+EVERY_WORD = Lexicon(None)
 
 
 def features(case: Case) -> Features:
     """The words and numbers of an alert; each word once."""
+    found = read(case, EVERY_WORD)
+    measured = found.measured
+    written = tuple([word for word in found.written if word not in measured])
+    return Features(tuple(measured), written, found.numbers)
+
+
+def read(case: Case, lexicon: Lexicon) -> Reading:
+    """What of an alert a lexicon knows."""
     payload = case.payload
     if payload is NO_PAYLOAD:  # its definition says it all, but a model reads it all the same
         payload = Payload(case.dossier.payload)
-    found: dict[str, Word] = {}
-    for word in _words(case, payload):
-        known = found.get(word.text)
-        if known is None or (known.tainted and not word.tainted):
-            found[word.text] = word
-    return Features(list(found.values()), numbers(case, payload))
-
-
-def numbers(case: Case, payload: Payload) -> dict[str, float]:
-    """The numbers that curves are learned for."""
-    found = {}
-    activity = case.network.activity if case.network is not None else None
-    if activity is not None:
-        found.update(of_activity(activity))
-    wanted = wanted_words(payload) if payload.rule else ()
+    measured: dict[str, float] = {}
+    written: dict[str, float] = {}
+    places: list[tuple[Mapping[str, float], Leaf]] = []
+    _read_rule(case, lexicon, measured, written)
+    wanted = _wanted(payload) if payload.rule else NOTHING
+    described = _described(payload) if wanted else NOTHING
+    of = lexicon.of
+    told: list[Leaf] = []  # what actors may have written
+    spoken: list[tuple[Leaf, str]] = []
+    for leaf in payload.event:
+        _, name, parent, value, by_actor = leaf
+        if by_actor or is_written(name, parent):
+            told.append(leaf)
+            continue
+        if type(value) is str:
+            value = value if len(value) <= LONGEST else value[:LONGEST]
+            spoken.append((leaf, value))
+        if known := of(name, parent, value):
+            measured.update(known)
+            places.append((known, leaf))
+    for leaf in told:
+        for known in lexicon.written_by(leaf, wanted, described):
+            written.update(known)
+            places.append((known, leaf))
+    numbers = _of_activity(case)
     if wanted:
-        shown, acted = _measured_words(payload)
-        found["claim.shown"] = len(shown.intersection(wanted)) / len(wanted)
-        found["claim.acted"] = len(acted.intersection(wanted)) / (len(acted) or 1)
-    return found
+        claim = _Claim(wanted, described)
+        claim.read(lexicon, spoken, measured, places)
+        failed = endings(payload)[0] is not None
+        measured.update(claim.met(lexicon, failed=failed))
+        numbers.update(claim.numbers())
+    return Reading(measured, written, numbers, places)
+
+
+class _Claim:
+    """What the rule looks for, held to what the values that no actor writes speak of."""
+
+    def __init__(self, wanted: frozenset[str], described: frozenset[str]) -> None:
+        self._wanted, self._described = wanted, described
+        self._shown: set[str] = set()
+        self._acted: set[str] = set()
+
+    def read(
+        self,
+        lexicon: Lexicon,
+        spoken: Sequence[tuple[Leaf, str]],
+        measured: dict[str, float],
+        places: list[tuple[Mapping[str, float], Leaf]],
+    ) -> None:
+        """Add what a lexicon knows of how values and rule meet."""
+        for leaf, text in spoken:
+            name = leaf[1]
+            if name in SILENT or not (words := VOCABULARY.of(text)):
+                continue
+            self._shown |= words
+            if name in NAMES_ACTIONS:
+                self._acted |= words
+            if known := lexicon.matches(name, words, self._wanted, self._described):
+                measured.update(known)
+                places.append((known, leaf))
+
+    def met(self, lexicon: Lexicon, *, failed: bool) -> Mapping[str, float]:
+        """What of the rule was shown and what was done instead; not what an actor may write."""
+        shown = self._wanted.intersection(self._shown)
+        return lexicon.met(self._wanted, shown, frozenset(self._acted), failed)
+
+    def numbers(self) -> dict[str, float]:
+        """Which share of what is looked for was shown, and of the action is looked for."""
+        wanted, acted = self._wanted, self._acted
+        return {
+            "claim.shown": len(wanted & self._shown) / len(wanted),
+            "claim.acted": len(wanted & acted) / (len(acted) or 1),
+        }
+
+
+def _of_activity(case: Case) -> dict[str, float]:
+    activity = case.network.activity if case.network is not None else None
+    return of_activity(activity) if activity is not None else {}
 
 
 def of_activity(activity: Activity) -> dict[str, float]:
@@ -101,147 +156,48 @@ def of_activity(activity: Activity) -> dict[str, float]:
 
 def rule_key(case: Case) -> str | None:
     """By what the history counts the alert's rule; None where the alert names none."""
-    if case.network is not None:
-        for seen in case.network.prevalence:
+    return rule_of(case.dossier)
+
+
+def rule_of(dossier: Dossier) -> str | None:
+    """See `rule_key`; the dossier must have its context."""
+    for fact in dossier.context:
+        for seen in fact.data.prevalence:
             if seen.subject == "rule":
                 return seen.value
     return None
 
 
-def _words(case: Case, payload: Payload) -> Iterator[Word]:
+def _read_rule(
+    case: Case, lexicon: Lexicon, measured: dict[str, float], written: dict[str, float]
+) -> None:
+    """The words of the rule, and the severity that the source claims."""
+    alert = case.alert
     if (rule := rule_key(case)) is not None:
-        yield Word("rule=" + rule, False)
-    if case.alert.event.severity is not None:
-        yield Word("severity=" + case.alert.event.severity, not case.declared)
-    name = case.alert.rule.name
-    for text in _of_text("rule", (name or case.alert.title)[:LONGEST]):
-        yield Word(text, name is None and not case.declared)
-    wanted = wanted_words(payload) if payload.rule else NOTHING
-    described = _described(payload) if wanted else NOTHING
-    for leaf in _read_leaves(payload):
-        if leaf.by_actor or _is_written(leaf.name, leaf.parent):
-            yield from _written(leaf, wanted, described)
-            continue
-        for text in _of_leaf(leaf.name, leaf.value):
-            yield Word(text, False, leaf)
-        if wanted and leaf.name not in SILENT and type(leaf.value) is str:
-            spoken = VOCABULARY.of(leaf.value[:LONGEST])
-            yield from _matches(leaf, spoken, wanted, described)
+        measured.update(lexicon.known(("rule=" + rule,)))
+    if (severity := alert.event.severity) is not None:
+        words = ("severity=" + severity,)
+        if case.declared:
+            measured.update(lexicon.known(words))
+        else:
+            written.update(lexicon.raising(words))
+    name = alert.rule.name
+    if name is not None:
+        measured.update(lexicon.of("rule", "", name[:LONGEST]))
+    elif case.declared:
+        measured.update(lexicon.of("rule", "", alert.title[:LONGEST]))
+    else:
+        written.update(lexicon.raising(of_title(alert.title)))
 
 
-def _read_leaves(payload: Payload) -> Iterator[Leaf]:
-    """What no actor wrote first, so that nobody can push it out of what is read."""
-    for by_actor in (False, True):
-        yield from islice(
-            (leaf for leaf in payload.event if leaf.by_actor is by_actor), MOST_LEAVES
-        )
-
-
-def _matches(
-    leaf: Leaf, spoken: frozenset[str], wanted: frozenset[str], described: frozenset[str]
-) -> Iterator[Word]:
-    """Whether a value speaks of what the rule looks for, or of something else."""
-    if not spoken:
-        return
-    role = "action" if leaf.name in ACTIONS else "value"
-    titled = not spoken.isdisjoint(wanted)
-    kind = "title" if titled else "text" if not spoken.isdisjoint(described) else "nothing"
-    yield Word("names " + kind + " in " + role, False, leaf)
-    yield Word("names " + kind + " in " + leaf.name, False, leaf)
-    if titled and spoken <= wanted:
-        yield Word("names only title in " + role, False, leaf)
-
-
-def _written(leaf: Leaf, wanted: frozenset[str], described: frozenset[str]) -> Iterator[Word]:
-    """Words of a value that an actor may have written; more text only ever adds words."""
-    name, value = leaf.name, leaf.value
-    yield Word("@" + name, True, leaf)
-    if type(value) is not str:
-        for text in _of_leaf(name, value):
-            yield Word(text, True, leaf)
-        return
-    if _is_identity(name):
-        return
-    spoken: set[str] = set()
-    for start in range(0, min(len(value), LONGEST_WRITTEN), LONGEST):
-        chunk = value[start : start + LONGEST]
-        for part in _parts(chunk):
-            yield Word(name + ":" + part, True, leaf)
-            if len(part) > 2:
-                yield Word(part + "?", True, leaf)
-        if wanted:
-            spoken |= VOCABULARY.of(chunk)
-    if not spoken.isdisjoint(wanted):
-        yield Word("names title in what " + name + " says", True, leaf)
-        yield Word("names title in what is said", True, leaf)
-    if not spoken.isdisjoint(described):
-        yield Word("names text in what is said", True, leaf)
+def _wanted(payload: Payload) -> frozenset[str]:
+    """What the rule looks for, as far as no event can have put it there."""
+    wanted_words(payload)
+    return payload.fixed or NOTHING
 
 
 def _described(payload: Payload) -> frozenset[str]:
     for leaf in payload.rule:
-        if leaf.name in DESCRIPTIONS and type(leaf.value) is str:
+        if leaf.name in DESCRIPTIONS and type(leaf.value) is str and payload.by_author(leaf):
             return VOCABULARY.of(leaf.value[:LONGEST])
     return NOTHING
-
-
-def _measured_words(payload: Payload) -> tuple[set[str], set[str]]:
-    """What the values that no actor writes speak of, and those that name an action."""
-    shown: set[str] = set()
-    acted: set[str] = set()
-    for leaf in _read_leaves(payload):
-        if leaf.by_actor:
-            break
-        if leaf.name in SILENT or type(leaf.value) is not str:
-            continue
-        if _is_written(leaf.name, leaf.parent):
-            continue
-        spoken = VOCABULARY.of(leaf.value[:LONGEST])
-        shown |= spoken
-        if leaf.name in _NAMES_ACTIONS:
-            acted |= spoken
-    return shown, acted
-
-
-@lru_cache(maxsize=16_384)
-def _is_written(name: str, parent: str) -> bool:
-    if name in _NAMES_ACTIONS:
-        return False
-    return _WRITTEN.search(name) is not None or _WRITTEN.search(parent) is not None
-
-
-@lru_cache(maxsize=16_384)
-def _is_identity(name: str) -> bool:
-    return _IDENTITY.search(name) is not None
-
-
-def _of_leaf(name: str, value: Any) -> tuple[str, ...]:
-    if _is_identity(name):
-        return ("@" + name,)
-    if type(value) is str:
-        return _of_text(name, value[:LONGEST])
-    if value is True or value is False:
-        return ("@" + name, name + "=" + ("true" if value else "false"))
-    if -1000 < value < 1000 and value == int(value):
-        return ("@" + name, name + "=" + str(int(value)))
-    return ("@" + name,)
-
-
-@lru_cache(maxsize=65_536)
-def _of_text(name: str, text: str) -> tuple[str, ...]:
-    lowered = text.lower()
-    if _MACHINE_TEXT.search(lowered):
-        return ("@" + name,)
-    parts = _parts(text)[:MOST_WORDS]
-    whole = (name + "=" + lowered,) if len(lowered) <= LONGEST_WHOLE else ()
-    return (
-        "@" + name,
-        *whole,
-        *[name + ":" + part for part in parts],
-        *[part for part in parts if len(part) > 2],
-    )
-
-
-@lru_cache(maxsize=65_536)
-def _parts(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([part.lower() for part in _WORD.findall(text)]))

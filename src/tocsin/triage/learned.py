@@ -4,16 +4,18 @@ A learned model turns the sum of the expert weights into another sum. What it ad
 entries, so that the list that an analyst sees still is the whole computation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, fsum, log
 from typing import Any
 
 from tocsin.model import Calibration, Decided, Evidence, Learned, Prevalence
 from tocsin.triage.case import Case
 from tocsin.triage.evidence import quoted
-from tocsin.triage.features import Features, Word, features, rule_key
+from tocsin.triage.features import Features, Reading, read, rule_key
+from tocsin.triage.lexicon import Lexicon
 
 NAMED = 3  # words that a statement names
+WORTH_NAMING = 0.1  # log-odds by which decisions moved a reason
 STRENGTH = 6.0  # how many decisions the expectation before any decision is worth
 CERTAIN = 1e-4  # least distance of an expectation from 0 and 1
 ADDED = ("learned.", "prior.decisions")  # names of what is added here begin so
@@ -70,55 +72,67 @@ def _moved(
     )
 
 
-def added(case: Case, learned: Learned, evidence: Sequence[Evidence]) -> list[Evidence]:
-    """What a learned model adds to the expert's evidence, its calibration last."""
-    found = features(case)
-    rule = rule_key(case)
-    items = [
-        *_reasons(case, learned, evidence),
-        *_rule(case, learned),
-        *_activity(case, learned, found),
-        *_content(case, learned, found),
-    ]
-    total = fsum([item.weight for item in evidence]) + fsum([item.weight for item in items])
-    known = rule is not None and rule in learned.rules
-    calibration = learned.known if known else learned.new
-    items.append(_calibrated(case, calibration, total, known=known))
-    return items
+class Applied:
+    """A learned model made ready to be applied."""
+
+    def __init__(self, learned: Learned) -> None:
+        self.learned = learned
+        self.lexicon = Lexicon(learned.words)
+
+    def added(self, case: Case, evidence: Sequence[Evidence]) -> list[Evidence]:
+        """What the model adds to the expert's evidence, its calibration last."""
+        learned = self.learned
+        found = read(case, self.lexicon)
+        rule = rule_key(case)
+        expert = fsum([item.weight for item in evidence])
+        items = [
+            _reasons(case, learned, evidence, expert),
+            *_rule(case, learned, rule),
+            *_activity(case, learned, found.numbers),
+            *_content(case, learned, found, rule),
+        ]
+        total = expert + fsum([item.weight for item in items])
+        known = rule is not None and rule in learned.rules
+        calibration = learned.known if known else learned.new
+        items.append(_calibrated(case, calibration, total, known=known))
+        return items
 
 
 def raw_sum(learned: Learned, evidence: Sequence[Evidence], found: Features) -> float:
-    """The sum before calibration; what `added` and the fit have in common.
+    """The sum before calibration; what `Applied` and the fit have in common.
 
     `evidence` is without the entries that a learned model added.
     """
+    words, curves = learned.words, learned.curves
     total = learned.base + learned.expert * fsum([item.weight for item in evidence])
-    total += fsum([learned.evidence.get(item.name, 0.0) for item in evidence])
-    total += fsum([_weight(learned, word) for word in found.words])
+    total += fsum([_moved_by(learned, item) for item in evidence])
+    total += fsum([words[word] for word in found.measured if word in words])
+    total += fsum([max(words[word], 0.0) for word in found.written if word in words])
     return total + fsum(
-        [
-            learned.curves[name].at(value)
-            for name, value in found.numbers.items()
-            if name in learned.curves
-        ]
+        [curves[name].at(value) for name, value in found.numbers.items() if name in curves]
     )
 
 
-def _reasons(case: Case, learned: Learned, evidence: Sequence[Evidence]) -> list[Evidence]:
+def _moved_by(learned: Learned, item: Evidence) -> float:
+    """What decisions say of a reason; of one that an actor may have written, never less."""
+    weight = learned.evidence.get(item.name, 0.0)
+    return 0.0 if weight < 0 and item.tainted else weight
+
+
+def _reasons(case: Case, learned: Learned, evidence: Sequence[Evidence], expert: float) -> Evidence:
     """What decisions say of the reasons above, all together."""
-    weight = learned.base + (learned.expert - 1) * fsum([item.weight for item in evidence])
-    weight += fsum([learned.evidence.get(item.name, 0.0) for item in evidence])
-    moved = [item.name for item in evidence if abs(learned.evidence.get(item.name, 0.0)) >= 0.1]
+    moves = [(item.name, _moved_by(learned, item)) for item in evidence]
+    weight = learned.base + (learned.expert - 1) * expert + fsum([move for _, move in moves])
+    moved = [name for name, move in moves if abs(move) >= WORTH_NAMING]
     statement = "Decisions here give the reasons above " + (
         "more weight" if weight > 0 else "less weight"
     )
     if moved:
         statement += ", above all " + ", ".join(moved[:NAMED])
-    return [_on_alert(case, "learned.reasons", statement + ".", weight)]
+    return _on_alert(case, "learned.reasons", statement + ".", weight)
 
 
-def _rule(case: Case, learned: Learned) -> list[Evidence]:
-    rule = rule_key(case)
+def _rule(case: Case, learned: Learned, rule: str | None) -> list[Evidence]:
     weight = learned.words.get("rule=" + rule, 0.0) if rule is not None else 0.0
     if not weight:
         return []
@@ -127,11 +141,11 @@ def _rule(case: Case, learned: Learned) -> list[Evidence]:
     return [_on_alert(case, "learned.rule", statement, weight)]
 
 
-def _activity(case: Case, learned: Learned, found: Features) -> list[Evidence]:
+def _activity(case: Case, learned: Learned, numbers: Mapping[str, float]) -> list[Evidence]:
     activity = case.network.activity if case.network is not None else None
     if activity is None:
         return []
-    weight = _curves(learned, found, "activity.")
+    weight = _curves(learned, numbers, "activity.")
     if not weight:
         return []
     statement = (
@@ -143,40 +157,37 @@ def _activity(case: Case, learned: Learned, found: Features) -> list[Evidence]:
     return [case.on_context("learned.activity", statement, "network#/activity", activity, weight)]
 
 
-def _content(case: Case, learned: Learned, found: Features) -> list[Evidence]:
-    words = [word for word in found.words if not word.text.startswith("rule=")]
-    known = [(amount, word) for word in words if (amount := _weight(learned, word))]
-    weight = fsum([amount for amount, _ in known]) + _curves(learned, found, "claim.")
-    if not known and not weight:
+def _content(case: Case, learned: Learned, found: Reading, rule: str | None) -> list[Evidence]:
+    """What all words say together; the strongest are named."""
+    worth = found.worth()
+    if rule is not None:
+        worth.pop("rule=" + rule, None)  # which is a reason of its own
+    weight = fsum(worth.values()) + _curves(learned, found.numbers, "claim.")
+    if not worth and not weight:
         return []
-    known.sort(key=lambda pair: (-abs(pair[0]), pair[1].text))
-    named = ", ".join(_named(amount, word) for amount, word in known[:NAMED])
+    strongest = sorted([(-abs(amount), word) for word, amount in worth.items()])[:NAMED]
+    named = ", ".join([_named(worth[word], word) for _, word in strongest])
     statement = (
-        f"Its content is like that of alerts decided as "
-        f"{'attacks' if weight > 0 else 'harmless'}" + (f" ({named})." if named else ".")
+        "Its content is like that of alerts decided as "
+        + ("attacks" if weight > 0 else "harmless")
+        + (f" ({named})." if named else ".")
     )
-    leaf = next((word.leaf for _, word in known if word.leaf is not None), None)
-    if leaf is None:
-        return [_on_alert(case, "learned.content", statement, weight)]
-    return [case.on_payload("learned.content", statement, leaf, weight, tainted=False)]
+    for _, word in strongest:
+        if (leaf := found.place(word)) is not None:
+            return [case.on_payload("learned.content", statement, leaf, weight, tainted=False)]
+    return [_on_alert(case, "learned.content", statement, weight)]
 
 
-def _weight(learned: Learned, word: Word) -> float:
-    """What a word counts; what an actor may have written never lowers."""
-    weight = learned.words.get(word.text, 0.0)
-    return 0.0 if word.tainted and weight < 0 else weight
+def _named(amount: float, word: str) -> str:
+    return quoted(word, 48) + f" {amount:+.2f}"
 
 
-def _named(amount: float, word: Word) -> str:
-    return quoted(word.text, 48) + f" {amount:+.2f}"
-
-
-def _curves(learned: Learned, found: Features, prefix: str) -> float:
+def _curves(learned: Learned, numbers: Mapping[str, float], prefix: str) -> float:
     curves = learned.curves
     return fsum(
         [
             curves[name].at(value)
-            for name, value in found.numbers.items()
+            for name, value in numbers.items()
             if name.startswith(prefix) and name in curves
         ]
     )

@@ -27,6 +27,7 @@ MOST_LEAVES = 1500
 DEEPEST = 24
 LONGEST_NAME = 128
 MOST_MEMBERS = 16_384  # names that are kept as they were read
+FEW_NAMES, FEW_CHARACTERS = 64, 2048  # at the top of alerts whose form is kept
 
 RULE_MEMBERS = roles.words("payload", "rule_members")
 RULE_ALONE = roles.words("payload", "rule_alone")
@@ -140,25 +141,23 @@ class Payload:
             place = next((n for n, item in enumerate(document) if isinstance(item, dict)), 0)
             document, start = document[place] if document else None, (place,)
         if isinstance(document, dict):
-            nested = self._read_top(document, start)
+            names = tuple(document)
+            few = len(names) <= FEW_NAMES and sum(map(len, names)) <= FEW_CHARACTERS
+            top = (_kept_top if few else _top)(names)
+            nested = self._read_top(document, start, top)
             self.brings_event = bool(self.rule and self.event) and (
-                nested
-                or not RULE_MEMBERS.isdisjoint(map(plain, document))
-                or (self.beside and bool(self.playing("changes.actions")))
+                nested or top.ruled or (self.beside and bool(self.playing("changes.actions")))
             )
 
-    def _read_top(self, document: dict[str, Any], start: Path) -> bool:
+    def _read_top(self, document: dict[str, Any], start: Path, top: "_Top") -> bool:
         """Read everything; says whether an event stands in a member of its own."""
-        ruled = _rules_members(document)
-        self.authored = not ruled.isdisjoint(_OF_AUTHOR)
-        self.beside = not ruled.isdisjoint(PREFIXED)
+        self.authored, self.beside = top.authored, top.beside
         waiting: list[_Branch] = []
         if len(document) > MOST_LEAVES:
             self.cut = True
-        for key, value in islice(document.items(), MOST_LEAVES):
-            name, parent, tainted = _member(key)
-            of_rule = plain(key) in ruled
-            branch = _Branch(value, (*start, key), name, tainted, of_rule, name in WRAPPERS)
+        for (key, value), told in zip(document.items(), top.members, strict=False):
+            name, parent, tainted, of_rule, wraps = told
+            branch = _Branch(value, (*start, key), name, tainted, of_rule, wraps)
             self._take(branch, parent, waiting)
         nested = any(branch.outside for branch in waiting)
         embedded = MOST_EMBEDDED
@@ -299,9 +298,43 @@ def _member(key: str) -> tuple[str, str, bool]:
 _MEMBERS: dict[str, tuple[str, str, bool]] = {}
 
 
-def _rules_members(document: dict[str, Any]) -> frozenset[str] | set[str]:
+class _Top(NamedTuple):
+    """What the names of the members at the top tell; the same for all alerts of one form.
+
+    Attributes:
+        authored, beside: as of the payload.
+        ruled: the rule has a member of its own.
+        members: of each member its name, the one above, whether actors write it, whether it is
+            about the rule, and whether it only wraps an event.
+    """
+
+    authored: bool
+    beside: bool
+    ruled: bool
+    members: tuple[tuple[str, str, bool, bool, bool], ...]
+
+
+def _top(keys: tuple[str, ...]) -> _Top:
+    names = [plain(key) for key in keys]
+    ruled = _rules_members(names)
+    members = []
+    for key, whole in zip(keys[:MOST_LEAVES], names, strict=False):
+        name, parent, tainted = _member(key)
+        members.append((name, parent, tainted, whole in ruled, name in WRAPPERS))
+    return _Top(
+        authored=not ruled.isdisjoint(_OF_AUTHOR),
+        beside=not ruled.isdisjoint(PREFIXED),
+        ruled=not RULE_MEMBERS.isdisjoint(names),
+        members=tuple(members),
+    )
+
+
+_kept_top = lru_cache(maxsize=1024)(_top)
+
+
+def _rules_members(members: Sequence[str]) -> frozenset[str] | set[str]:
     """Which members at the top are about the rule: those that say so, or else the usual words."""
-    names = {plain(name) for name in document}
+    names = set(members)
     found = names & (RULE_MEMBERS | PREFIXED)
     if found & RULE_MEMBERS or any(name.endswith(("title", "name")) for name in found):
         return found | (names & WITH_PREFIX)

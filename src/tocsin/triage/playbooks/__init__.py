@@ -122,6 +122,7 @@ class Playbooks:
     ) -> list[Action]:
         """The actions whose entity the alert names."""
         entities: dict[str, Entity | None] = {}
+        pointers: dict[tuple[int, ...], tuple[str, ...]] = {(): ()}
         found: list[Action] = []
         for step, tied in zip(plan.steps, self._tied(plan, names), strict=True):
             kind = step.kind
@@ -131,11 +132,8 @@ class Playbooks:
                 entity = entities[kind] = ENTITIES[kind](case)
             if entity is None:
                 continue
-            pointers = [
-                item.pointer
-                for place in tied
-                if ((item := evidence[place]).weight > 0) is plan.raises and item.weight
-            ]
+            if tied not in pointers:  # steps of one plan share what they are tied to
+                pointers[tied] = _speaking(plan, tied, evidence)
             found.append(
                 Action(
                     action=step.code,
@@ -145,7 +143,7 @@ class Playbooks:
                     reason=step.reason,
                     priority=len(found) + 1,
                     phase=step.phase,
-                    evidence=tuple(pointers[:MOST_POINTERS]),
+                    evidence=pointers[tied],
                     undo=step.undo,
                     effort=step.effort,
                     blast_radius=step.blast_radius,
@@ -154,6 +152,17 @@ class Playbooks:
                 )
             )
         return found
+
+
+def _speaking(plan: _Plan, tied: tuple[int, ...], evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    """Where the evidence at these places stands, of that which speaks for the plan's steps."""
+    return tuple(
+        [
+            item.pointer
+            for place in tied
+            if ((item := evidence[place]).weight > 0) is plan.raises and item.weight
+        ][:MOST_POINTERS]
+    )
 
 
 def _steps(entries: Iterable[StepEntry], actions: Mapping[str, ActionEntry]) -> Iterable[_Step]:

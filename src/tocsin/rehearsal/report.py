@@ -1,0 +1,242 @@
+"""What came out of an evaluation, for people (HTML) and programs (JSON)."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+
+import msgspec
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+
+from tocsin import __version__
+from tocsin.evaluation import measures
+from tocsin.evaluation.diagram import Series, reliability_svg
+from tocsin.evaluation.scores import OF_RANKINGS, Interval, scores
+from tocsin.model import Dossier, Learned, ModelMetrics, Severity, Verdict
+from tocsin.rehearsal.perturbation import Difference
+
+WORST = 20
+CLAIMED = {
+    Severity.CRITICAL: 0.9,
+    Severity.HIGH: 0.7,
+    Severity.MEDIUM: 0.5,
+    Severity.LOW: 0.3,
+    Severity.INFO: 0.1,
+}
+SIGNATURE_PRIOR = 1.0  # decisions that the overall share counts as for each signature
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Judged alerts with their truths.
+
+    `groups` are the groups that are scored, None for alerts alone; `units` are what the bootstrap
+    draws. `taught` is, by rule, how many attacks and harmless alerts were learned from.
+    """
+
+    dossiers: list[Dossier]
+    truths: list[bool]
+    groups: list[Key] | None
+    units: list[Key]
+    learned: Learned | None
+    taught: dict[str, tuple[int, int]] | None
+    cpu_seconds: float  # of processor time, for the judging alone
+
+
+class Mistake(msgspec.Struct, frozen=True):
+    """An alert that was placed badly."""
+
+    title: str
+    probability: float
+    source: str | None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """An evaluation. Shares are 0 to 1; `cpu_seconds_per_1000` is of processor time per alert.
+
+    `measures` are Tocsin's with 95 % intervals, `baselines` the naive ones' values by name.
+    """
+
+    tocsin: str
+    made_at: datetime
+    model: str
+    files: list[str]
+    learned_from: list[str]
+    examples: int
+    grouped_by: list[str]
+    alerts: int
+    scored: int
+    attacks: int
+    left_out: dict[str, int]
+    complaints: list[str]
+    measures: dict[str, Interval]
+    f1_as_called: float
+    baselines: dict[str, dict[str, float | None]]
+    reliability: list[tuple[float, float, int]]
+    verdicts: dict[str, dict[str, int]]
+    sources: dict[str, dict[str, int]]
+    cpu_seconds_per_1000: float
+    model_tokens: int
+    missed: list[Mistake]
+    false_alarms: list[Mistake]
+    changed: Difference | None = None
+
+
+def report(
+    outcome: Outcome,
+    *,
+    seed: int,
+    files: Sequence[str],
+    learned_from: Sequence[str],
+    grouped_by: Sequence[str],
+    left_out: dict[str, int],
+    complaints: Sequence[str],
+    changed: Difference | None,
+) -> Report:
+    """All figures of an evaluation."""
+    verdicts = [_verdict(dossier) for dossier in outcome.dossiers]
+    chances = [verdict.probability for verdict in verdicts]
+    truth, score, units, members = _scored(outcome, chances)
+    true = np.asarray(truth, dtype=np.float64)
+    scored = np.asarray(score, dtype=np.float64)
+    order = sorted(range(len(truth)), key=lambda index: score[index])
+    return Report(
+        tocsin=__version__,
+        made_at=datetime.now(UTC),
+        model=verdicts[0].model_version,
+        files=list(files),
+        learned_from=list(learned_from),
+        examples=outcome.learned.examples if outcome.learned else 0,
+        grouped_by=list(grouped_by),
+        alerts=len(chances),
+        scored=len(truth),
+        attacks=int(true.sum()),
+        left_out=left_out,
+        complaints=list(complaints),
+        measures=scores(truth, score, units, seed=seed),
+        f1_as_called=measures.f1_at(true, scored, 0.5),
+        baselines=_baselines(outcome, true),
+        reliability=list(measures.reliability(true, scored)),
+        verdicts=_counts(outcome, [verdict.verdict.value for verdict in verdicts]),
+        sources=_counts(outcome, [dossier.source or "unknown" for dossier in outcome.dossiers]),
+        cpu_seconds_per_1000=1000 * outcome.cpu_seconds / len(chances),
+        model_tokens=0,
+        missed=[_mistake(outcome, members[i], score[i]) for i in order if truth[i]][:WORST],
+        false_alarms=[
+            _mistake(outcome, members[i], score[i]) for i in reversed(order) if not truth[i]
+        ][:WORST],
+        changed=changed,
+    )
+
+
+def html(found: Report) -> str:
+    """The report as one page that needs nothing else."""
+    template = files("tocsin.rehearsal").joinpath("report.html.j2").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
+    diagram = reliability_svg("Reliability", (Series("Tocsin", _metrics(found)),))
+    return page.render(report=found, diagram=diagram, of_rankings=OF_RANKINGS)
+
+
+def _scored(
+    outcome: Outcome, chances: Sequence[float]
+) -> tuple[list[bool], list[float], list[Key], list[int]]:
+    """Truth, score and bootstrap unit of each group, with the alert that stands for it."""
+    if outcome.groups is None:
+        units = [unit or (str(n),) for n, unit in enumerate(outcome.units)]
+        return outcome.truths, list(chances), units, list(range(len(chances)))
+    place: dict[Key, int] = {}
+    truth: list[bool] = []
+    score: list[float] = []
+    units = []
+    members: list[int] = []
+    for index, group in enumerate(outcome.groups):
+        at = place.setdefault(group, len(truth))
+        if at == len(truth):
+            truth.append(outcome.truths[index])
+            score.append(chances[index])
+            units.append(outcome.units[index])
+            members.append(index)
+            continue
+        truth[at] = truth[at] or outcome.truths[index]
+        if chances[index] > score[at]:
+            score[at], members[at] = chances[index], index
+    return truth, score, units, members
+
+
+def _baselines(outcome: Outcome, true: measures.Numbers) -> dict[str, dict[str, float | None]]:
+    """What a queue sorted by severity, by nothing, or by the rule's past would have reached."""
+    found = {"severity": _ranked(outcome, true, _claimed), "always": _ranked(outcome, true, _same)}
+    taught = outcome.taught
+    if taught is not None:
+        attacks = sum(a for a, _ in taught.values())
+        overall = attacks / max(sum(a + b for a, b in taught.values()), 1)
+
+        def by_rule(dossier: Dossier) -> float:
+            a, b = taught.get(_rule(dossier), (0, 0))
+            return (a + SIGNATURE_PRIOR * overall) / (a + b + SIGNATURE_PRIOR)
+
+        found["signature"] = _ranked(outcome, true, by_rule)
+    return found
+
+
+def _ranked(
+    outcome: Outcome, true: measures.Numbers, rank: Callable[[Dossier], float]
+) -> dict[str, float | None]:
+    _, score, _, _ = _scored(outcome, [rank(dossier) for dossier in outcome.dossiers])
+    found = scores([bool(t) for t in true], score, [()])
+    return {name: one.value for name, one in found.items() if name in OF_RANKINGS}
+
+
+def _claimed(dossier: Dossier) -> float:
+    severity = dossier.alert.event.severity if dossier.alert else None
+    return CLAIMED[severity] if severity is not None else CLAIMED[Severity.MEDIUM]
+
+
+def _same(_: Dossier) -> float:
+    return 0.5
+
+
+def _rule(dossier: Dossier) -> str:
+    for fact in dossier.context:
+        for seen in fact.data.prevalence:
+            if seen.subject == "rule":
+                return seen.value
+    return ""
+
+
+def _counts(outcome: Outcome, kinds: Sequence[str]) -> dict[str, dict[str, int]]:
+    pairs = Counter(zip(kinds, outcome.truths, strict=True))
+    return {
+        kind: {"attacks": pairs[kind, True], "harmless": pairs[kind, False]}
+        for kind in sorted(set(kinds))
+    }
+
+
+def _mistake(outcome: Outcome, index: int, score: float) -> Mistake:
+    dossier = outcome.dossiers[index]
+    title = dossier.alert.title[:160] if dossier.alert else ""
+    return Mistake(title=title, probability=score, source=dossier.source)
+
+
+def _verdict(dossier: Dossier) -> Verdict:
+    assert dossier.verdict is not None  # every alert of a rehearsal is judged
+    return dossier.verdict
+
+
+def _metrics(found: Report) -> ModelMetrics:
+    def value(name: str) -> float:
+        return found.measures[name].value or 0.0
+
+    return ModelMetrics(
+        examples=found.scored,
+        positives=found.attacks,
+        log_loss=value("log_loss"),
+        brier=value("brier"),
+        ece=value("ece"),
+        roc_auc=found.measures["roc_auc"].value,
+        pr_auc=found.measures["average_precision"].value,
+        reliability=tuple(found.reliability),
+    )

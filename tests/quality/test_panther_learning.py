@@ -1,0 +1,48 @@
+"""What was learned of some rules tells hits from look-alikes of others, with honest numbers."""
+
+import numpy as np
+import pytest
+from tests.quality.panther import FILE, Pair, area, judged, pairs, within_rules
+from tests.quality.panther_learning import FEW, fold, learned_scores
+
+from tocsin.evaluation import measures
+from tocsin.model import Dossier
+
+pytestmark = [
+    pytest.mark.skipif(not FILE.is_file(), reason="the rules' tests are not here"),
+    pytest.mark.timeout(600),  # five models, each calibrated by ten more
+]
+
+
+@pytest.fixture(scope="module")
+def every() -> list[Pair]:
+    return pairs()
+
+
+@pytest.fixture(scope="module")
+def dossiers(every: list[Pair]) -> list[Dossier]:
+    return judged(every, "event")
+
+
+def error(every: list[Pair], scores: list[float]) -> float:
+    truth = np.array([pair.hit for pair in every], dtype=np.float64)
+    return measures.ece(truth, np.array(scores))
+
+
+def test_no_rule_is_learned_from_and_judged(every: list[Pair]) -> None:
+    places = {(pair.rule, fold(pair, 0)) for pair in every}
+    assert len(places) == len({rule for rule, _ in places})
+    assert {place for _, place in places} == set(range(5))
+
+
+def test_other_rules_are_judged_well(every: list[Pair], dossiers: list[Dossier]) -> None:
+    scores = learned_scores(every, dossiers, seed=0)
+    assert area([pair.hit for pair in every], scores) >= 0.8
+    assert within_rules(every, scores) >= 0.84
+    assert error(every, scores) <= 0.05
+
+
+def test_few_decisions_are_enough_for_honest_probabilities(
+    every: list[Pair], dossiers: list[Dossier]
+) -> None:
+    assert error(every, learned_scores(every, dossiers, seed=0, most=FEW)) <= 0.05
