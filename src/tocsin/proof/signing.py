@@ -70,7 +70,7 @@ def open_signer(settings: Settings) -> Signer:
     except (ValueError, TypeError) as error:  # TypeError: it wants a password
         raise SettingsError(f"{path} is no private key in PEM without a password") from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise SettingsError(f"{path} is no Ed25519 key (make one: openssl genpkey -algorithm)")
+        raise SettingsError(f"{path} is no Ed25519 key (openssl genpkey -algorithm ed25519)")
     public = key.public_key()
     return Signer(key, _pem(public), _fingerprint(public))
 
