@@ -9,10 +9,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tocsin.app import Store
+from tocsin.model import AlertStatus
 from tocsin.store import statements
 from tocsin.store.bulk import BulkInsert, BulkUpdate
 from tocsin.store.copying import WORTH_IT
-from tocsin.store.tables import alert_context, alert_work, pipeline_counts, prevalence
+from tocsin.store.tables import alert_context, alert_work, alerts, pipeline_counts, prevalence
 
 FEW, MANY = WORTH_IT - 1, WORTH_IT * 3
 HOSTILE = '{"a": "\\\\N \\\\. \\\\t\\t\\n {} %s %(x)s \\u00fc 𝕏 \\"quoted\\""}'
@@ -100,3 +101,38 @@ async def test_a_row_that_will_not_do_leaves_nothing_behind(store: Store) -> Non
         await store.database.write(refused)
     assert await rows_of(store, alert_context) == []
     assert await rows_of(store, pipeline_counts) == []
+
+
+async def test_what_was_rolled_back_is_copied_again(store: Store) -> None:
+    rows = [("ip", f"v-{n:03}", "2026-03-04", n) for n in range(MANY)]
+
+    def broken(connection: Connection) -> None:
+        add(connection, rows)
+        raise RuntimeError("after the copy")
+
+    for _ in range(5):  # on each of the writing connections
+        with pytest.raises(RuntimeError, match="after the copy"):
+            await store.database.write(broken)
+    for _ in range(5):
+        await store.database.write(lambda c: add(c, rows))
+    assert await rows_of(store, prevalence) == [(*row[:3], 5 * row[3]) for row in rows]
+
+
+@pytest.mark.parametrize("count", [FEW, MANY])
+async def test_a_verdict_leaves_a_decided_alert_as_it_is(store: Store, count: int) -> None:
+    received, triaged, closed = "received", "triaged", "closed"
+    ids = [f"id-{n:03}" for n in range(count)]
+    stored = [(i, "2026-03-04T00:00:00.000000Z", "x", received, "{}") for i in ids]
+
+    def write(connection: Connection) -> None:
+        statements.insert_alerts(connection, stored)
+        statements.set_status(connection, ids[:2], AlertStatus.CLOSED)
+        ends = [(i, 5.5, closed if i == ids[2] else triaged) for i in ids]
+        statements.finish_alerts(connection, ends)
+
+    await store.database.write(write)
+    columns = ("alert_id", "risk_score", "status")
+    query = sa.select(*(alerts.c[name] for name in columns))
+    rows = await store.database.read(lambda c: c.execute(query).all())
+    found = {row[0]: (row[1], row[2]) for row in rows}
+    assert found == dict.fromkeys(ids, (5.5, triaged)) | dict.fromkeys(ids[:3], (5.5, closed))

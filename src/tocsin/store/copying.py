@@ -17,6 +17,8 @@ from sqlalchemy.exc import DBAPIError
 WORTH_IT = 16  # rows from which on a copy is cheaper than a statement for each
 STAGED = "staged"
 """In `Connection.info`: the temporary tables that hold rows of this transaction."""
+MADE = "made"
+"""In `Connection.info`: the temporary tables that transactions of this connection have made."""
 
 Row = tuple[Any, ...]
 
@@ -54,15 +56,22 @@ def merged(
             _execute(connection, f"TRUNCATE {aside}")
         else:
             used.add(aside)
-            _execute(
-                connection,
-                f"CREATE TEMPORARY TABLE IF NOT EXISTS {aside} ON COMMIT DELETE ROWS "
-                f"AS SELECT {columns} FROM {table} WITH NO DATA",
-            )
+            if aside not in connection.info.get(MADE, ()):
+                _execute(
+                    connection,
+                    f"CREATE TEMPORARY TABLE IF NOT EXISTS {aside} ON COMMIT DELETE ROWS "
+                    f"AS SELECT {columns} FROM {table} WITH NO DATA",
+                )
         _copy(connection, f"COPY {aside} ({columns}) FROM STDIN", rows)
         return _execute(connection, made)
     except psycopg.Error as error:
         raise _told(connection, made, error) from error
+
+
+def committed(connection: Connection) -> None:
+    """Remember, after a commit, which temporary tables are there from now on."""
+    if used := connection.info.pop(STAGED, None):
+        connection.info.setdefault(MADE, set()).update(used)
 
 
 def _copy(connection: Connection, statement: str, rows: Sequence[Row]) -> None:

@@ -30,7 +30,7 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 from tocsin import metrics
 from tocsin.errors import SettingsError, StoreUnavailable
 from tocsin.store.bulk import WRITTEN
-from tocsin.store.copying import STAGED
+from tocsin.store.copying import STAGED, committed
 from tocsin.store.trouble import Trouble, raised_for, trouble_of
 
 T = TypeVar("T")
@@ -155,6 +155,7 @@ class Database:
                 elif not durable:
                     connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 result = change(connection)
+            committed(connection)
             for table, rows in connection.info.pop(WRITTEN, {}).items():
                 metrics.PERSISTED.labels(table, "written").inc(rows)
             return result
