@@ -29,11 +29,16 @@ def fold(pair: Pair, seed: int) -> int:
 
 
 def learned_scores(
-    chosen: Sequence[Pair], dossiers: Sequence[Dossier], seed: int, most: int | None = None
+    chosen: Sequence[Pair],
+    dossiers: Sequence[Dossier],
+    seed: int,
+    most: int | None = None,
+    folds: Sequence[int] = tuple(range(FOLDS)),
 ) -> list[float]:
     """The probability of each pair by a model that never saw its rule.
 
-    `most`: how many decisions a model is learned from; None for all of the other folds'.
+    `most`: how many decisions a model is learned from; None for all of the other folds'. Pairs
+    outside of `folds` are not judged and get 0.
     """
     examples = [
         Example(
@@ -45,7 +50,7 @@ def learned_scores(
     ]
     rows = Sample.of(examples, thin=False).rows
     scores = [0.0] * len(chosen)
-    for number in range(FOLDS):
+    for number in folds:
         inside = [n for n, pair in enumerate(chosen) if fold(pair, seed) != number]
         if most is not None:
             inside = sorted(random.Random(seed + number).sample(inside, most))
@@ -62,7 +67,7 @@ def words_alone(chosen: Sequence[Pair], seed: int) -> list[float]:
     scores = np.zeros(len(chosen))
     place = np.array([fold(pair, seed) for pair in chosen])
     truth = np.array([pair.hit for pair in chosen])
-    for number in range(FOLDS):
+    for number in folds:
         inside, outside = np.flatnonzero(place != number), np.flatnonzero(place == number)
         words = TfidfVectorizer(token_pattern=r"\w+", min_df=2, sublinear_tf=True)
         matrix = words.fit_transform([texts[n] for n in inside])
