@@ -67,7 +67,7 @@ def words_alone(chosen: Sequence[Pair], seed: int) -> list[float]:
     scores = np.zeros(len(chosen))
     place = np.array([fold(pair, seed) for pair in chosen])
     truth = np.array([pair.hit for pair in chosen])
-    for number in folds:
+    for number in range(FOLDS):
         inside, outside = np.flatnonzero(place != number), np.flatnonzero(place == number)
         words = TfidfVectorizer(token_pattern=r"\w+", min_df=2, sublinear_tf=True)
         matrix = words.fit_transform([texts[n] for n in inside])
