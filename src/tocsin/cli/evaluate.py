@@ -201,6 +201,8 @@ async def _folded(
 ) -> Outcome:
     """Each alert judged by what was learned from the folds that it is not in."""
     kept = [one.keys[plan.keys] if plan.by != "time" else "" for one in tests]
+    if plan.by != "time" and not any(kept):
+        raise InputError(f"--by {plan.by}: no alert has this field")
     places = folds_of(kept, plan.folds, plan.seed)
     dossiers: list[Dossier | None] = [None] * len(tests)
     learned, taught, seconds = None, None, 0.0
