@@ -18,7 +18,13 @@ from swagger_ui_bundle import swagger_ui_path
 from tocsin import __version__, metrics
 from tocsin.api import alerts, chat, closing, decisions, health, incidents, models, remediation
 from tocsin.api.access import Doorkeeper
-from tocsin.api.problems import on_any_error, on_http_error, on_tocsin_error, on_undecodable
+from tocsin.api.problems import (
+    on_any_error,
+    on_http_error,
+    on_tocsin_error,
+    on_too_deep,
+    on_undecodable,
+)
 from tocsin.app import System
 from tocsin.errors import TocsinError
 
@@ -65,6 +71,7 @@ def create_application(system: System, *, alert_routes: bool = True) -> Litestar
             TocsinError: on_tocsin_error,
             HTTPException: on_http_error,
             UnicodeDecodeError: on_undecodable,
+            RecursionError: on_too_deep,
             Exception: on_any_error,
         },
         middleware=[_measured],

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Annotated, Any
 
 from litestar import Request, Router, get, post, put
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from tocsin.api.access import needs
@@ -138,7 +138,7 @@ async def list_samples(
     request: Request[Any, Any, Any],
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
     everything: Annotated[bool, QueryParameter(name="all")] = False,
-    version: FromQuery[int | None] = None,
+    version: Annotated[int | None, QueryParameter(ge=0, le=2**31 - 1)] = None,
 ) -> SamplePage:
     """The queue of the policy that holds, or of an earlier one."""
     system: System = request.app.state.system

@@ -95,6 +95,13 @@ def on_undecodable(request: Request[Any, Any, Any], error: UnicodeDecodeError) -
     return problem(400, "invalid_encoding", f"the body is not UTF-8: {error.reason}")
 
 
+def on_too_deep(request: Request[Any, Any, Any], error: RecursionError) -> Response[bytes]:
+    """A JSON body with thousands of brackets; our own recursion would be a defect."""
+    if "deserializing" not in str(error):
+        return on_any_error(request, error)
+    return problem(400, "bad_request", "the body is nested too deeply")
+
+
 def on_any_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A defect: logged with its trace, told to nobody."""
     log.error("request.failed", path=request.url.path, exc_info=error)
@@ -119,6 +126,7 @@ __all__ = [
     "on_any_error",
     "on_http_error",
     "on_tocsin_error",
+    "on_too_deep",
     "on_undecodable",
     "problem",
 ]

@@ -77,7 +77,7 @@ def evaluate(
     overlap: Annotated[
         bool, typer.Option("--allow-overlap", help="Go on when alerts were also learned from.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap and the folds.")] = 0,
     database: Annotated[
         str | None,
         typer.Option(help="Database whose inventory, directory and indicators are used."),
@@ -110,6 +110,9 @@ def evaluate(
         drop=tuple(drop.split(SPLIT)) if drop else (),
         keys=(*keys, *((by,) if folds and by != "time" else ())),
     )
+    for option, path in (("--html", html_file), ("--json", json_file)):
+        if path is not None and not path.parent.is_dir():  # told before the work is done
+            raise InputError(f"{option} {path}: there is no folder {path.parent}")
     settings = load(database=database)
     plan = _Plan(names, learned_names, reading, len(keys), folds, by, seed, perturb, overlap)
     found = asyncio.run(_evaluate(settings, plan))
@@ -198,6 +201,8 @@ async def _folded(
 ) -> Outcome:
     """Each alert judged by what was learned from the folds that it is not in."""
     kept = [one.keys[plan.keys] if plan.by != "time" else "" for one in tests]
+    if plan.by != "time" and not any(kept):
+        raise InputError(f"--by {plan.by}: no alert has this field")
     places = folds_of(kept, plan.folds, plan.seed)
     dossiers: list[Dossier | None] = [None] * len(tests)
     learned, taught, seconds = None, None, 0.0

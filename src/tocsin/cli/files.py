@@ -112,7 +112,7 @@ def _array(text: bytes) -> Iterator[Record]:
     try:
         for part in msgspec.json.decode(text, type=list[msgspec.Raw]):
             yield Record(bytes(part))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         yield Record(b"", f"the JSON array cannot be read: {error}")
 
 
@@ -129,7 +129,11 @@ def _documents(content: bytes) -> Iterator[Record]:
             _, end = decoder.raw_decode(text, place)
         except (JSONDecodeError, RecursionError) as error:
             yield Record(b"", f"the JSON cannot be read at character {place}: {error}")
-            return
+            following = text.find("\n{", place)
+            if following < 0:
+                return
+            place = following
+            continue
         yield Record(text[place:end].encode("utf-8", "backslashreplace"))
         place = end
 
@@ -137,6 +141,6 @@ def _documents(content: bytes) -> Iterator[Record]:
 def _is_json(line: bytes) -> bool:
     try:
         msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True

@@ -29,6 +29,7 @@ HARMLESS = frozenset(
 )
 UNDECIDED = frozenset({"", "undetermined", "unlabeled", "unlabelled", "unknown", "null", "none"})
 BENIGN_SIGN = "-"  # where a set marks the harmless ones so, every other word names an attack
+ENVELOPE = frozenset({"alert", "disposition", "decided_at", "reason", "analyst"})
 SHOWN = 10
 _HOUR = re.compile(r"hour\((?P<field>[^()]+)\)\Z")
 
@@ -167,7 +168,7 @@ def _labelled(record: files.Record, number: int, reading: Reading, limits: Limit
         return Labelled(item, word, ("",) * len(reading.keys))
     try:
         document = msgspec.json.decode(record.payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PayloadError("invalid_json", str(error)) from error
     if not isinstance(document, dict):
         raise PayloadError("not_an_object", "a line must be a JSON object")
@@ -189,6 +190,7 @@ def _labelled(record: files.Record, number: int, reading: Reading, limits: Limit
 def _parts(document: dict[str, Any], number: int, reading: Reading) -> tuple[Any, str]:
     alert = document.get("alert")
     apart = isinstance(alert, dict) or (isinstance(alert, str) and "disposition" in document)
+    apart = apart and not _is_an_alert(document, reading)
     if reading.words is not None:
         return (alert if apart else document), _word_at(reading, number)
     if apart and (reading.label is None or "disposition" in document):
@@ -198,9 +200,17 @@ def _parts(document: dict[str, Any], number: int, reading: Reading) -> tuple[Any
         return alert, _text(document.get("disposition"))
     if reading.label is None:
         raise PayloadError("not_an_object", 'needs {"alert": …, "disposition": …}, or --labels')
-    inside = alert if isinstance(alert, dict) else document
+    inside = alert if apart else document
     found = _text(_value(inside, reading.label.split(".")))
     return inside, found or _text(_value(document, reading.label.split(".")))
+
+
+def _is_an_alert(document: dict[str, Any], reading: Reading) -> bool:
+    """Suricata, for one, has an object `alert` among an alert's fields: no envelope of ours."""
+    if "disposition" in document or (reading.label is None and reading.words is None):
+        return False
+    named = (*([reading.label] if reading.label else ()), *reading.drop)
+    return not document.keys() <= ENVELOPE | {path.split(".")[0] for path in named}
 
 
 def _word_at(reading: Reading, number: int) -> str:

@@ -70,7 +70,8 @@ class Signs:
             rarest = min(_grams(word), key=lambda gram: (common[gram], gram))
             self._words.setdefault(rarest, []).append((word, tuple(ways)))
         self._known = frozenset(self._words)
-        self._numbers = {_number(gram): gram for gram in self._known}
+        # In order: where two ways show one sign, the same one is named in every process.
+        self._numbers = {_number(gram): gram for gram in sorted(self._known)}
 
     def look(self, plain: str) -> dict[str, str]:
         """The code of each sign in a text, with the words that show it.
@@ -78,8 +79,8 @@ class Signs:
         `plain` is what `tocsin.triage.commands.text.plain` makes of a text.
         """
         if len(plain) < LONG:
-            present: Iterable[Gram] = self._known.intersection(
-                zip(plain, plain[1:], plain[2:], strict=False)
+            present: Iterable[Gram] = sorted(
+                self._known.intersection(zip(plain, plain[1:], plain[2:], strict=False))
             )
         else:
             present = self._present(plain)
