@@ -101,8 +101,13 @@ def test_a_model_that_obeys_known_injections_lowers_nothing(asking: Server, shar
 def test_a_model_gets_the_text_fenced_as_data_and_no_name_in_it(
     asking: Server, model: HostileModel
 ) -> None:
-    attack = ATTACKS["download"]
-    send(asking, [("one more", attack, injected(attack, "description", PLAIN))])
+    send(
+        asking,
+        [
+            (f"one more {name}", attack, injected(attack, "description", PLAIN))
+            for name, attack in ATTACKS.items()
+        ],
+    )
     opinions(asking)
     for content in model.sent:
         body = json.loads(content)
