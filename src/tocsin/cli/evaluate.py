@@ -27,7 +27,7 @@ from tocsin.evaluation.folds import folds_of
 from tocsin.model import Dossier, Learned
 from tocsin.rehearsal import Rehearsal
 from tocsin.rehearsal.perturbation import Perturbation, difference
-from tocsin.rehearsal.report import Outcome, Report, html, report
+from tocsin.rehearsal.report import Outcome, Report, Taught, html, report
 from tocsin.settings import Settings, load
 
 SPLIT = ","
@@ -149,6 +149,7 @@ async def _evaluate(settings: Settings, plan: _Plan) -> Report:
                 for one in read_whole(name, plan.reading, made.limits, count)
             ]
             require_both(tests, ", ".join(plan.names))
+            _require_groups(tests, plan)
             if plan.folds:
                 outcome = await _folded(made, tests, plan, bar)
             else:
@@ -193,7 +194,8 @@ async def _learned(
     task = bar.add_task("triage", total=len(tests))
     before = time.process_time()
     dossiers = await triaged(rehearsal, [one.item for one in tests], bar, task)
-    return _outcome(tests, dossiers, plan, (learned, taught), time.process_time() - before)
+    tables = None if taught is None else [taught] * len(tests)
+    return _outcome(tests, dossiers, plan, (learned, tables), time.process_time() - before)
 
 
 async def _folded(
@@ -205,7 +207,8 @@ async def _folded(
         raise InputError(f"--by {plan.by}: no alert has this field")
     places = folds_of(kept, plan.folds, plan.seed)
     dossiers: list[Dossier | None] = [None] * len(tests)
-    learned, taught, seconds = None, None, 0.0
+    tables: list[Taught] = [{}] * len(tests)
+    learned, seconds = None, 0.0
     for fold in range(plan.folds):
         held = [index for index, place in enumerate(places) if place == fold]
         rest = [one for one, place in zip(tests, places, strict=True) if place != fold]
@@ -219,19 +222,30 @@ async def _folded(
         judged = await triaged(rehearsal, items, bar, task)
         seconds += time.process_time() - before
         for index, dossier in zip(held, judged, strict=True):
-            dossiers[index] = dossier
+            dossiers[index], tables[index] = dossier, taught
     whole = [dossier for dossier in dossiers if dossier is not None]
-    return _outcome(tests, whole, plan, (learned, taught), seconds)
+    return _outcome(tests, whole, plan, (learned, tables), seconds)
 
 
 async def _teach(
     rehearsal: Rehearsal, lessons: Sequence[Labelled], bar: Progress
-) -> tuple[Learned, dict[str, tuple[int, int]]]:
+) -> tuple[Learned, Taught]:
     task = bar.add_task("learn", total=len(lessons))
     pairs = [(one.item, disposition_of(one)) for one in lessons]
     learned = await learn_from(rehearsal, pairs, bar, task)
     taught = {rule: (seen.attacks, seen.harmless) for rule, seen in learned.rules.items()}
     return learned, taught
+
+
+def _require_groups(tests: Sequence[Labelled], plan: _Plan) -> None:
+    """A field that no alert has makes one group of all.
+
+    Raises:
+        InputError: a field of the groups is such a one.
+    """
+    for place, path in enumerate(plan.reading.keys[: plan.keys]):
+        if not any(one.keys[place] for one in tests):
+            raise InputError(f"--group-by {path}: no alert has this field")
 
 
 def _guard(lessons: Sequence[Labelled], tests: Sequence[Labelled], *, allowed: bool) -> None:
@@ -253,7 +267,7 @@ def _outcome(
     tests: Sequence[Labelled],
     dossiers: Sequence[Dossier],
     plan: _Plan,
-    taught: tuple[Learned | None, dict[str, tuple[int, int]] | None],
+    taught: tuple[Learned | None, list[Taught] | None],
     seconds: float,
 ) -> Outcome:
     return Outcome(

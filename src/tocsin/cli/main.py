@@ -107,6 +107,9 @@ def run() -> None:
         if isinstance(error, TocsinError):
             _complain(error)
             sys.exit(3 if isinstance(error, Unavailable) else 2)
+        if isinstance(error, UnicodeEncodeError):
+            sys.stderr.write("tocsin: an argument or a file holds text that is not Unicode\n")
+            sys.exit(2)
         if isinstance(error, BrokenPipeError):
             _let_go_of_output()
             sys.exit(0)

@@ -27,6 +27,7 @@ CLAIMED = {
 }
 SIGNATURE_PRIOR = 1.0  # decisions that the overall share counts as for each signature
 Key = tuple[str, ...]
+Taught = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Outcome:
     """Judged alerts with their truths.
 
     `groups` are the groups that are scored, None for alerts alone; `units` are what the bootstrap
-    draws. `taught` is, by rule, how many attacks and harmless alerts were learned from.
+    draws. `taught` gives for each alert what its model was learned from: by rule, how many attacks
+    and harmless alerts. It is None where nothing was learned.
     """
 
     dossiers: list[Dossier]
@@ -42,7 +44,7 @@ class Outcome:
     groups: list[Key] | None
     units: list[Key]
     learned: Learned | None
-    taught: dict[str, tuple[int, int]] | None
+    taught: list[Taught] | None
     cpu_seconds: float  # of processor time, for the judging alone
 
 
@@ -169,23 +171,36 @@ def _scored(
 def _baselines(outcome: Outcome, true: measures.Numbers) -> dict[str, dict[str, float | None]]:
     """What a queue sorted by severity, by nothing, or by the rule's past would have reached."""
     found = {"severity": _ranked(outcome, true, _claimed), "always": _ranked(outcome, true, _same)}
-    taught = outcome.taught
-    if taught is not None:
-        attacks = sum(a for a, _ in taught.values())
-        overall = attacks / max(sum(a + b for a, b in taught.values()), 1)
-
-        def by_rule(dossier: Dossier) -> float:
-            a, b = taught.get(_rule(dossier), (0, 0))
-            return (a + SIGNATURE_PRIOR * overall) / (a + b + SIGNATURE_PRIOR)
-
-        found["signature"] = _ranked(outcome, true, by_rule)
+    if outcome.taught is not None:
+        overall = {id(table): _share(table) for table in outcome.taught}
+        ranks = [
+            _by_signature(table.get(_rule(dossier), (0, 0)), overall[id(table)])
+            for dossier, table in zip(outcome.dossiers, outcome.taught, strict=True)
+        ]
+        found["signature"] = _figures(outcome, true, ranks)
     return found
+
+
+def _share(table: Taught) -> float:
+    """The share of attacks in all that was learned from."""
+    return sum(a for a, _ in table.values()) / max(sum(a + b for a, b in table.values()), 1)
+
+
+def _by_signature(seen: tuple[int, int], overall: float) -> float:
+    attacks, harmless = seen
+    return (attacks + SIGNATURE_PRIOR * overall) / (attacks + harmless + SIGNATURE_PRIOR)
 
 
 def _ranked(
     outcome: Outcome, true: measures.Numbers, rank: Callable[[Dossier], float]
 ) -> dict[str, float | None]:
-    _, score, _, _ = _scored(outcome, [rank(dossier) for dossier in outcome.dossiers])
+    return _figures(outcome, true, [rank(dossier) for dossier in outcome.dossiers])
+
+
+def _figures(
+    outcome: Outcome, true: measures.Numbers, ranks: Sequence[float]
+) -> dict[str, float | None]:
+    _, score, _, _ = _scored(outcome, ranks)
     found = scores([bool(t) for t in true], score, [()])
     return {name: one.value for name, one in found.items() if name in OF_RANKINGS}
 

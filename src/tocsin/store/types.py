@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 
+from tocsin.errors import InputError
+
 
 class Instant(sa.types.TypeDecorator[datetime]):
     """A moment with its zone; sorts the same on both databases."""
@@ -38,8 +40,15 @@ class Instant(sa.types.TypeDecorator[datetime]):
 
 @lru_cache(maxsize=4096)
 def instant_text(value: datetime) -> str:
-    """Fixed-width UTC text, e.g. `2026-03-04T13:55:05.224939Z`."""
-    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    """Fixed-width UTC text, e.g. `2026-03-04T13:55:05.224939Z`.
+
+    Raises:
+        InputError: in UTC, the moment is before the year 1 or after 9999.
+    """
+    try:
+        utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    except OverflowError as error:
+        raise InputError("a time is outside of the years 1 to 9999") from error
     return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
