@@ -30,7 +30,7 @@ TICK = timedelta(microseconds=1)
 class Order(NamedTuple):
     """A decision to be stored.
 
-    `decided_at` is None for now. An order whose `disposition_id` is stored already changes nothing,
+    Without `decided_at` it is decided at this moment. An order whose `disposition_id` is stored already changes nothing,
     so that an import can be repeated.
     """
 
