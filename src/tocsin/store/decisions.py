@@ -30,8 +30,8 @@ TICK = timedelta(microseconds=1)
 class Order(NamedTuple):
     """A decision to be stored.
 
-    Without `decided_at` it is decided at this moment. An order whose `disposition_id` is stored already changes nothing,
-    so that an import can be repeated.
+    Without `decided_at` it is decided at this moment. An order whose `disposition_id` is stored
+    already changes nothing, so that an import can be repeated.
     """
 
     alert_id: str
