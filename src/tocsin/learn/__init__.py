@@ -4,25 +4,29 @@ A fit is a penalised logistic regression whose penalty pulls every weight to wha
 so that little data moves them little. `fit` and `assess` are what `ports.Learner` asks for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tocsin.evaluation import measures
 from tocsin.learn.fitting import fit_sample
 from tocsin.learn.sample import Sample, probability_by
-from tocsin.model import Example, Learned, ModelMetrics
+from tocsin.model import Decided, Example, Learned, ModelMetrics
 
 __all__ = ["Sample", "assess", "fit", "fit_sample"]
 
 
-def fit(examples: Sequence[Example], *, seed: int = 0) -> Learned:
+def fit(
+    examples: Sequence[Example], *, seed: int = 0, by_rule: Mapping[str, Decided] | None = None
+) -> Learned:
     """A model of these decisions; the same decisions and seed give the same bytes.
+
+    `by_rule`: how all alerts of each rule stand decided, where the examples are only some of them.
 
     Raises:
         InputError: the decisions are all of one kind, or there are none.
     """
-    return fit_sample(Sample.of(examples), seed=seed)
+    return fit_sample(Sample.of(examples), seed=seed, by_rule=by_rule)
 
 
 def assess(learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:

@@ -17,6 +17,7 @@ from tocsin.triage.outcome import endings
 from tocsin.triage.payload import Leaf, Payload
 
 NEVER = 1e9  # seconds, where something was not seen before
+OF_RULE = " of "  # between a number's name and the rule whose own it is
 
 
 class Features(NamedTuple):
@@ -139,8 +140,15 @@ class _Claim:
 
 
 def _of_activity(case: Case) -> dict[str, float]:
+    """The numbers of what came before, and again as the rule's own: what is a crowd differs."""
     activity = case.network.activity if case.network is not None else None
-    return of_activity(activity) if activity is not None else {}
+    if activity is None:
+        return {}
+    numbers = of_activity(activity)
+    if (rule := rule_key(case)) is not None:
+        owner = OF_RULE + rule
+        numbers.update([(name + owner, value) for name, value in numbers.items()])
+    return numbers
 
 
 def of_activity(activity: Activity) -> dict[str, float]:
