@@ -108,7 +108,7 @@ class _Fit:
     penalty: Vector
 
     def solve(self, data: _Data) -> tuple[Vector, float]:
-        """The weights and the base, by L-BFGS-B (Byrd et al., 1995): what may not lower is bounded."""
+        """The weights and the base, by L-BFGS-B (Byrd et al., 1995); some may not lower."""
         matrix, truth, counts, offset = data.matrix, data.truth, data.counts, data.offset
         turned = matrix.T.tocsr()
         penalty = self.penalty
