@@ -15,7 +15,7 @@ RULE, CLAIMED = "rule", "claimed"  # the rule itself; its words and its severity
 PRESENT, VALUE, PART = "present", "value", "part"  # a member, its whole value, a word of it
 BARE, SAID = "bare", "said"  # a word in any member; in any that actors write
 SHOWN, LACKED, PAIRED = "shown", "lacked", "paired"  # what is looked for: there, not, what else was
-DONE, NAMED = "done", "named"  # how the action ended; which member speaks of the rule
+DONE = "done"  # how the action ended
 CLAIM, ACTIVITY, OWN = "claim", "activity", "own"  # steps of curves; of one rule's own curves
 
 PENALTY = {
@@ -32,7 +32,6 @@ PENALTY = {
     LACKED: 30.0,
     PAIRED: 3.0,
     DONE: 5.0,
-    NAMED: 50.0,
     CLAIM: 50.0,
     ACTIVITY: 0.3,
     OWN: 0.3,
@@ -47,7 +46,6 @@ _BEGINNINGS = (
     ("wants ", PAIRED),
     ("did ", DONE),
     ("it is ", DONE),
-    ("names ", NAMED),
     ("@", PRESENT),
 )
 
