@@ -27,11 +27,13 @@ def fit(
     return fit_sample(Sample.of(examples), seed=seed, by_rule=by_rule)
 
 
-def fit_sample(sample: Sample, *, seed: int = 0) -> Learned:
+def fit_sample(
+    sample: Sample, *, seed: int = 0, by_rule: Mapping[str, Decided] | None = None
+) -> Learned:
     """The model of a sample; see `fit`."""
     from tocsin.learn import fitting  # noqa: PLC0415  # see above
 
-    return fitting.fit_sample(sample, seed=seed)
+    return fitting.fit_sample(sample, seed=seed, by_rule=by_rule)
 
 
 def assess(learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:
