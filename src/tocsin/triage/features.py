@@ -7,6 +7,7 @@ words: they would be learned by heart.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from tocsin.model import Activity, Dossier
@@ -49,6 +50,7 @@ class Reading(NamedTuple):
 
 
 EVERY_WORD = Lexicon(None)
+NO_ACTIVITY = Activity()
 
 
 def features(case: Case) -> Features:
@@ -67,7 +69,8 @@ def read(case: Case, lexicon: Lexicon) -> Reading:
     measured: dict[str, float] = {}
     written: dict[str, float] = {}
     places: list[tuple[Mapping[str, float], Leaf]] = []
-    _read_rule(case, lexicon, measured, written)
+    rule = rule_key(case)
+    _read_rule(case, rule, lexicon, measured, written)
     wanted = _wanted(payload) if payload.rule else NOTHING
     of = lexicon.of
     told: list[Leaf] = []  # what actors may have written
@@ -87,7 +90,7 @@ def read(case: Case, lexicon: Lexicon) -> Reading:
         if known := lexicon.written_by(leaf):
             written.update(known)
             places.append((known, leaf))
-    numbers = _of_activity(case)
+    numbers = _of_activity(case, rule)
     if wanted:
         claim = _Claim(wanted, spoken)
         failed = endings(payload)[0] is not None
@@ -124,16 +127,21 @@ class _Claim:
         }
 
 
-def _of_activity(case: Case) -> dict[str, float]:
+def _of_activity(case: Case, rule: str | None) -> dict[str, float]:
     """The numbers of what came before, and again as the rule's own: what is a crowd differs."""
     activity = case.network.activity if case.network is not None else None
     if activity is None:
         return {}
     numbers = of_activity(activity)
-    if (rule := rule_key(case)) is not None:
-        owner = OF_RULE + rule
-        numbers.update([(name + owner, value) for name, value in numbers.items()])
+    if rule is not None:
+        numbers.update(zip(_own(rule), tuple(numbers.values()), strict=True))
     return numbers
+
+
+@lru_cache(maxsize=16_384)
+def _own(rule: str) -> tuple[str, ...]:
+    """The names of the numbers of `of_activity` as a rule's own."""
+    return tuple([name + OF_RULE + rule for name in of_activity(NO_ACTIVITY)])
 
 
 def of_activity(activity: Activity) -> dict[str, float]:
@@ -162,11 +170,15 @@ def rule_of(dossier: Dossier) -> str | None:
 
 
 def _read_rule(
-    case: Case, lexicon: Lexicon, measured: dict[str, float], written: dict[str, float]
+    case: Case,
+    rule: str | None,
+    lexicon: Lexicon,
+    measured: dict[str, float],
+    written: dict[str, float],
 ) -> None:
     """The words of the rule, and the severity that the source claims."""
     alert = case.alert
-    if (rule := rule_key(case)) is not None:
+    if rule is not None:
         measured.update(lexicon.known(("rule=" + rule,)))
     if (severity := alert.event.severity) is not None:
         words = ("severity=" + severity,)
