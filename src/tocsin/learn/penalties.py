@@ -20,7 +20,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 STEEPNESS = 3.0  # log-odds by which a step of one in the target (-1 or 1) stands at even odds
-LOOSE = 2.0  # standard deviation of the logarithm of a variance around where it begins
+LOOSE = 1.0  # standard deviation of the logarithm of a variance around where it begins
 FREE = 4.0  # variance of the base
 TURNS = 40
 
