@@ -5,7 +5,7 @@ in a small and in a large database.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -59,9 +59,11 @@ class LookupStore:
 
     async def indicator(self, value: str, limit: int) -> list[Indicator]:
         """See `ports.Lookups.indicator`."""
+        expires = indicators.c.expires_at
         query = (
             sa.select(indicators)
             .where(indicators.c.value.in_([value, value.lower()]))
+            .where(sa.or_(expires.is_(None), expires > datetime.now(UTC)))
             .order_by(indicators.c.confidence.desc(), indicators.c.source)
             .limit(limit)
         )
