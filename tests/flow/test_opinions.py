@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -292,6 +293,24 @@ async def test_whatever_a_model_asks_for_is_answered_and_raises_nothing(
         assert ("error" in json.loads(result)) is (entry.error is not None)
         if "\0" in value:
             assert entry.error == "value: nothing is named with the character NUL"
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0], ids=["forward", "back"])
+async def test_a_clock_that_jumps_takes_no_lease_away_and_makes_nobody_wait(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    store.dossiers.queue = wants(100)
+    (first, second) = await work(store, settings, 2)
+    (held,) = await store.opinions.lease(1, 60)
+    wrong = time.time() + jump
+    monkeypatch.setattr(time, "time", lambda: wrong)
+    async with open_store(settings) as new:  # on SQLite there is one process, and so one clock
+        other = store.opinions if store.database.sqlite else new.opinions
+        leased = [one.dossier.alert_id for one in await other.lease(5, 60)]
+        assert leased == [first if held.dossier.alert_id == second else second]
+        assert await other.postpone(leased[0], 0.05, "again")
+        await asyncio.sleep(0.1)
+        assert [one.dossier.alert_id for one in await other.lease(5, 60)] == leased
 
 
 async def test_what_a_person_has_decided_is_leased_as_such(
