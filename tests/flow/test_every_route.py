@@ -1,5 +1,6 @@
 """Every route that the interface describes: who may call it, and what hostile names do to it."""
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -105,6 +106,29 @@ def test_no_name_and_no_body_breaks_a_route(
         assert client.get("/health").status_code == 200, "the models are away, nothing else is"
     assert not broken
     assert "request.failed" not in server.log.read_text()
+
+
+CURSORS = (
+    '["received_at","2026-01-01T00:00:00+00:00","a\\u0000b"]',
+    '["received_at","2026-01-01T00:00:00","a"]',
+    '["received_at",1e400,"a"]',
+    '["risk_score","nan","a"]',
+    '["2026-01-01T00:00:00+00:00","a\\u0000b"]',
+    '["2026-01-01T00:00:00","a"]',
+    "[]", "null", "\0", "[" * 10_000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["alerts", "incidents", "remediation"])
+@pytest.mark.parametrize("made", CURSORS)
+def test_a_cursor_that_no_list_gave_out_is_refused(server: Server, kind: str, made: str) -> None:
+    cursor = base64.urlsafe_b64encode(made.encode()).decode()
+    with server.client() as client:
+        for sort in ("received_at", "risk_score"):
+            sorts = {"sort": sort} if kind == "alerts" else {}
+            answer = client.get(f"/api/v1/{kind}", params={"cursor": cursor, **sorts})
+            assert answer.status_code == 422, answer.text
+            assert answer.json()["reason"] == "input"
 
 
 def test_every_route_needs_a_key_with_its_scope(
