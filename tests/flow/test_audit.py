@@ -20,6 +20,7 @@ from tests.audited import HOSTILE, accept, live, work
 from tests.servers import environment, start, tocsin
 
 from tocsin.app import Store, open_store
+from tocsin.audit_chain import REGISTER, AuditRow, Head
 from tocsin.cli.audit import check_file
 from tocsin.errors import NotFoundError
 from tocsin.model import KeyScope
@@ -27,7 +28,6 @@ from tocsin.pipeline import FIRST
 from tocsin.ports import Failure
 from tocsin.settings import Settings
 from tocsin.store import audit, migrate
-from tocsin.store.audit_chain import REGISTER, AuditRow, Head
 from tocsin.store.audit_check import Report, places
 from tocsin.store.audit_trail import AuditStore
 from tocsin.store.database import Database

@@ -12,12 +12,12 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from tocsin.audit_chain import AuditRow, Head
 from tocsin.cli.importing import printable
 from tocsin.cli.look import console, plain, table
 from tocsin.errors import InputError
 from tocsin.settings import Settings, load
 from tocsin.store import migrate
-from tocsin.store.audit_chain import AuditRow, Head
 from tocsin.store.audit_check import Checker, Report, places
 from tocsin.store.audit_trail import AuditStore
 from tocsin.store.database import Database

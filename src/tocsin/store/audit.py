@@ -19,8 +19,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tocsin.ports import Accepted
-from tocsin.store.audit_chain import (
+from tocsin.audit_chain import (
     BEGUN,
     GENESIS,
     REGISTER,
@@ -29,6 +28,7 @@ from tocsin.store.audit_chain import (
     Sealer,
     sealers,
 )
+from tocsin.ports import Accepted
 from tocsin.store.bulk import mark_of, marks
 from tocsin.store.database import AUDIT_KEY
 from tocsin.store.tables import audit_heads, audit_logs

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tocsin.audit_chain import REGISTER, AuditRow, Head
 from tocsin.store import audit
-from tocsin.store.audit_chain import REGISTER, AuditRow, Head
 from tocsin.store.audit_check import Checker, Report
 from tocsin.store.database import Database
 from tocsin.store.tables import audit_heads, audit_logs

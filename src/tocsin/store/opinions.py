@@ -4,7 +4,6 @@ Rows are written with the verdicts of a batch. A worker leases the most valuable
 is written together with the risk that it raises.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +25,7 @@ from tocsin.model import (
 from tocsin.ports import OpinionRequest, OpinionWork
 from tocsin.store import audit, closures, reading, rows, verdicts
 from tocsin.store.bulk import BulkInsert
+from tocsin.store.clock import WorkClock
 from tocsin.store.database import Database
 from tocsin.store.tables import dispositions, opinions
 from tocsin.store.types import instant_text
@@ -136,12 +136,13 @@ class OpinionStore:
         self._database = database
         self._owner = owner
         self._reopen = reopen
+        self._clock = WorkClock()
 
     async def lease(self, limit: int, seconds: float) -> list[OpinionWork]:
         """See `ports.Opinions.lease`."""
 
         def change(connection: Connection) -> list[str]:
-            now = time.time()
+            now = self._clock.now(connection)
             some = (
                 sa.select(opinions.c.alert_id)
                 .where(
@@ -159,7 +160,7 @@ class OpinionStore:
                 connection.execute(taken.values(lease_owner=self._owner, lease_until=now + seconds))
             return ids
 
-        if not await self._database.read(_any_waits):
+        if not await self._database.read(lambda c: _any_waits(c, self._clock.now(c))):
             return []
         ids = await self._database.write(change, durable=False)
         return await self._database.read(lambda c: _work(c, ids)) if ids else []
@@ -197,18 +198,19 @@ class OpinionStore:
 
     async def postpone(self, alert_id: str, seconds: float, error: str) -> bool:
         """See `ports.Opinions.postpone`."""
-        change = (
-            sa.update(opinions)
-            .where(_held(alert_id, self._owner))
-            .values(
-                attempts=opinions.c.attempts + 1,
-                lease_owner=None,
-                lease_until=0.0,
-                not_before=time.time() + seconds,
-                error=error,
-            )
-        )
-        return await self._database.write(lambda c: c.execute(change).rowcount == 1, durable=False)
+
+        def change(connection: Connection) -> bool:
+            again = sa.update(opinions).where(_held(alert_id, self._owner))
+            values = {
+                "attempts": opinions.c.attempts + 1,
+                "lease_owner": None,
+                "lease_until": 0.0,
+                "not_before": self._clock.now(connection) + seconds,
+                "error": error,
+            }
+            return connection.execute(again.values(**values)).rowcount == 1
+
+        return await self._database.write(change, durable=False)
 
     async def release(self, *, everyone: bool = False) -> None:
         """Give back the leases of this owner, or of all owners where this process is alone."""
@@ -263,9 +265,8 @@ def opinion_of(row: sa.RowMapping) -> Opinion:
     )
 
 
-def _any_waits(connection: Connection) -> bool:
+def _any_waits(connection: Connection, now: float) -> bool:
     """Whether to bother the writers at all; an idle queue is asked every second."""
-    now = time.time()
     query = sa.select(opinions.c.alert_id).where(
         opinions.c.status == OpinionStatus.PENDING.value,
         opinions.c.lease_until <= now,
