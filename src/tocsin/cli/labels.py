@@ -161,6 +161,8 @@ def _labelled(record: files.Record, number: int, reading: Reading, limits: Limit
     if record.error is not None:
         raise PayloadError("invalid_json", record.error)
     if record.text:
+        if reading.words is None:
+            raise PayloadError("not_an_object", "a line of text has no label of its own")
         word = _word_at(reading, number)
         item = record.item(limits)
         if isinstance(item, PayloadError):
