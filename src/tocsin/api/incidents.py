@@ -51,7 +51,8 @@ class SplitOff(Record, frozen=True, kw_only=True):
     "/",
     guards=[needs(KeyScope.READ)],
     summary="List incidents",
-    description="The one that changed last first; pages by `cursor`.",
+    description="The one that changed last first; pages by `cursor`. Incidents that were merged "
+    "into others are listed only with `merged=true`.",
 )
 async def list_incidents(
     request: Request[Any, Any, Any],
@@ -59,6 +60,7 @@ async def list_incidents(
     severity: FromQuery[Severity | None] = None,
     assigned_to: FromQuery[str | None] = None,
     since: FromQuery[datetime | None] = None,
+    merged: FromQuery[bool] = False,
     limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
     cursor: FromQuery[str | None] = None,
 ) -> IncidentPage:
@@ -66,7 +68,7 @@ async def list_incidents(
     system: System = request.app.state.system
     if since is not None and since.tzinfo is None:
         raise InputError("since: give the time with its zone, e.g. 2026-03-04T12:00:00Z")
-    wanted = IncidentFilter(status, severity, assigned_to, since)
+    wanted = IncidentFilter(status, severity, assigned_to, since, merged)
     return await system.store.incident_pages.page(wanted, limit=limit, cursor=cursor)
 
 

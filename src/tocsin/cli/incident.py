@@ -34,6 +34,9 @@ WHY = 3  # links of an alert that are shown
 @app.command("list")
 def show(
     status: Annotated[IncidentStatus | None, typer.Option(help="Only these.")] = None,
+    merged: Annotated[
+        bool, typer.Option("--merged", help="Also those that were merged into others.")
+    ] = False,
     rows: Annotated[int, typer.Option(min=1, max=500, help="Incidents to show.")] = 20,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     database: Database = None,
@@ -42,9 +45,8 @@ def show(
 
     Example: tocsin incident list --status open
     """
-    page = run_on_store(
-        database, lambda store: store.incident_pages.page(IncidentFilter(status), limit=rows)
-    )
+    wanted = IncidentFilter(status, merged=merged)
+    page = run_on_store(database, lambda store: store.incident_pages.page(wanted, limit=rows))
     if json:
         sys.stdout.buffer.write(msgspec.json.encode(page) + b"\n")
         return
@@ -181,7 +183,9 @@ def _list(page: IncidentPage) -> None:
         level = incident.severity.value if incident.severity else "info"
         shown.add_row(
             incident.updated_at.strftime("%Y-%m-%d %H:%M:%S"),
-            incident.status.value,
+            f"merged into {incident.merged_into}"
+            if incident.merged_into
+            else incident.status.value,
             level,
             str(incident.alerts),
             plain(incident.assigned_to or "-"),
