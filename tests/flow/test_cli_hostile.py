@@ -141,3 +141,11 @@ def test_an_answer_that_is_not_tocsins_ends_send_with_a_sentence(
     assert b"the server answered 200" in done.stderr
     assert b"Traceback" not in done.stderr
     assert b"\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "{}"])
+def test_a_seed_that_cannot_be_one_is_wrong_usage(tmp_path: Path, seed: str) -> None:
+    done = tocsin(tmp_path, "learn", "--dry-run", "--seed", seed)
+    assert done.returncode == 2
+    assert b"Invalid value for '--seed'" in done.stderr
+    assert not (tmp_path / "tocsin.db").exists()
