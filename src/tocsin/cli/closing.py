@@ -46,21 +46,35 @@ def show(database: Database = None, json: Json = False) -> None:
 
 
 @app.command("classes")
-def classes(alerts: Alerts = 20_000, database: Database = None, json: Json = False) -> None:
-    """List the classes SOURCE/KIND of the newest triaged alerts, to choose from.
+def classes(
+    alerts: Alerts = 20_000,
+    rows: Annotated[int, typer.Option(min=1, help="Classes to list.")] = 40,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """List the classes SOURCE/KIND of the newest triaged alerts, largest first, to choose from.
 
-    Choose before people have judged samples: choosing by what they said would void the bound.
+    Senders may name sources as they like, and each name makes classes of its own; small classes
+    never get the samples that a proof takes. Choose before people have judged samples: choosing by
+    what they said would void the bound.
 
     Example: tocsin autoclose classes --alerts 50000
     """
     found = _with(database, lambda autoclose, _: autoclose.classes(alerts))
+    largest = found.most_common(rows)
     if json:
-        _print_json(dict(found.most_common()))
-        return
-    shown = table("class", "alerts", "share (%)")
-    for name, count in found.most_common():
-        shown.add_row(plain(name), str(count), f"{100 * count / found.total():.1f}")
-    console().print(shown)
+        _print_json(dict(largest))
+    else:
+        shown = table("class", "alerts", "share (%)")
+        for name, count in largest:
+            shown.add_row(plain(name), str(count), f"{100 * count / found.total():.1f}")
+        console().print(shown)
+    if len(found) > len(largest):
+        left = found.total() - sum(count for _, count in largest)
+        typer.echo(
+            f"… and {len(found) - len(largest)} smaller classes with {left} alerts; see --rows",
+            err=True,
+        )
 
 
 @app.command("shadow")
