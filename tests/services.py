@@ -125,9 +125,10 @@ class Fleet:
         headers = {"Authorization": f"Bearer {self.key}"}
         return httpx2.Client(base_url=self.ingestor.url, headers=headers, timeout=60)
 
-    def balance(self) -> dict[str, int]:
+    def balance(self, client: httpx2.Client | None = None) -> dict[str, int]:
         """`tocsin_alerts` by state, as the ingestor says it."""
-        text = httpx2.get(f"{self.ingestor.url}/metrics", timeout=30).text
+        get = httpx2.get if client is None else client.get
+        text = get(f"{self.ingestor.url}/metrics", timeout=30).text
         lines = [line for line in text.splitlines() if line.startswith("tocsin_alerts{")]
         return {line.split('"')[1]: int(float(line.split()[-1])) for line in lines}
 
@@ -135,12 +136,13 @@ class Fleet:
         """Wait until nothing is in flight; gives the balance."""
         end = time.monotonic() + seconds
         balance: dict[str, int] = {}
-        while time.monotonic() < end:
-            with contextlib.suppress(httpx2.TransportError):
-                balance = self.balance()
-                if balance.get("in_flight") == 0:
-                    return balance
-            time.sleep(0.05)
+        with httpx2.Client(timeout=30) as client:  # one: making a client costs more than asking
+            while time.monotonic() < end:
+                with contextlib.suppress(httpx2.TransportError):
+                    balance = self.balance(client)
+                    if balance.get("in_flight") == 0:
+                        return balance
+                time.sleep(0.1)
         raise AssertionError(f"still in flight after {seconds} s: {balance}\n{self.tails()}")
 
     def sum_of(self, metric: str) -> float:

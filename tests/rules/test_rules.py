@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from enum import Enum
@@ -192,6 +194,15 @@ def test_the_checks_of_the_tables_hold_the_words_of_the_model() -> None:
         ("opinions", "status", model.OpinionStatus),
     ):
         assert set(checks[table, column]) == {word.value for word in kind}, (table, column)
+
+
+def test_servers_and_commands_start_without_the_libraries_of_learning() -> None:
+    """They take most of a second and 180 MB, of which only learning and evaluating need any."""
+    code = "import sys, tocsin.cli.main; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert not {"numpy", "scipy", "sklearn"} & set(done.stdout.split())
 
 
 def test_modules_stay_small() -> None:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -26,9 +26,10 @@ from tocsin.errors import InputError
 from tocsin.evaluation.folds import folds_of
 from tocsin.model import Dossier, Learned
 from tocsin.rehearsal import Rehearsal
-from tocsin.rehearsal.perturbation import Perturbation, difference
-from tocsin.rehearsal.report import Outcome, Report, Taught, html, report
 from tocsin.settings import Settings, load
+
+if TYPE_CHECKING:  # numpy and scipy cost time and memory that other commands do not need
+    from tocsin.rehearsal.report import Outcome, Report, Taught
 
 SPLIT = ","
 
@@ -117,6 +118,8 @@ def evaluate(
     plan = _Plan(names, learned_names, reading, len(keys), folds, by, seed, perturb, overlap)
     found = asyncio.run(_evaluate(settings, plan))
     if html_file is not None:
+        from tocsin.rehearsal.report import html  # noqa: PLC0415  # see above
+
         html_file.write_text(html(found), encoding="utf-8")
     encoded = msgspec.json.format(msgspec.json.encode(found), indent=2)
     if json_file is not None and str(json_file) != "-":
@@ -139,7 +142,10 @@ class _Plan(msgspec.Struct, frozen=True):
     overlap: bool
 
 
-async def _evaluate(settings: Settings, plan: _Plan) -> Report:
+async def _evaluate(settings: Settings, plan: _Plan) -> "Report":
+    from tocsin.rehearsal.perturbation import Perturbation, difference  # noqa: PLC0415
+    from tocsin.rehearsal.report import report  # noqa: PLC0415  # see above
+
     count = Count()
     with progress() as bar:
         async with rehearsals(settings) as made:
@@ -178,7 +184,7 @@ async def _evaluate(settings: Settings, plan: _Plan) -> Report:
 
 async def _learned(
     made: Rehearsals, tests: Sequence[Labelled], plan: _Plan, bar: Progress
-) -> Outcome:
+) -> "Outcome":
     """The alerts judged by the expert's model, or by what was learned from other files."""
     rehearsal, learned, taught = made.begin(), None, None
     if plan.learned_names:
@@ -200,7 +206,7 @@ async def _learned(
 
 async def _folded(
     made: Rehearsals, tests: Sequence[Labelled], plan: _Plan, bar: Progress
-) -> Outcome:
+) -> "Outcome":
     """Each alert judged by what was learned from the folds that it is not in."""
     kept = [one.keys[plan.keys] if plan.by != "time" else "" for one in tests]
     if plan.by != "time" and not any(kept):
@@ -229,7 +235,7 @@ async def _folded(
 
 async def _teach(
     rehearsal: Rehearsal, lessons: Sequence[Labelled], bar: Progress
-) -> tuple[Learned, Taught]:
+) -> "tuple[Learned, Taught]":
     task = bar.add_task("learn", total=len(lessons))
     pairs = [(one.item, disposition_of(one)) for one in lessons]
     learned = await learn_from(rehearsal, pairs, bar, task)
@@ -267,9 +273,11 @@ def _outcome(
     tests: Sequence[Labelled],
     dossiers: Sequence[Dossier],
     plan: _Plan,
-    taught: tuple[Learned | None, list[Taught] | None],
+    taught: "tuple[Learned | None, list[Taught] | None]",
     seconds: float,
-) -> Outcome:
+) -> "Outcome":
+    from tocsin.rehearsal.report import Outcome  # noqa: PLC0415  # see above
+
     return Outcome(
         dossiers=list(dossiers),
         truths=[bool(one.attack) for one in tests],
@@ -281,7 +289,7 @@ def _outcome(
     )
 
 
-def show(found: Report) -> None:
+def show(found: "Report") -> None:
     """The report on the terminal."""
     screen = console()
     what = "groups" if found.grouped_by else "alerts"

@@ -2,14 +2,12 @@
 
 A fit is a penalised logistic regression whose penalty pulls every weight to what the expert wrote,
 so that little data moves them little. `fit` and `assess` are what `ports.Learner` asks for.
+numpy, scipy and scikit-learn are loaded where they are used: they cost time and memory, which
+processes that only gather a sample need not pay.
 """
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from tocsin.evaluation import measures
-from tocsin.learn.fitting import fit_sample
 from tocsin.learn.sample import Sample, probability_by
 from tocsin.model import Example, Learned, ModelMetrics
 
@@ -25,11 +23,22 @@ def fit(examples: Sequence[Example], *, seed: int = 0) -> Learned:
     return fit_sample(Sample.of(examples), seed=seed)
 
 
+def fit_sample(sample: Sample, *, seed: int = 0) -> Learned:
+    """The model of a sample; see `fit`."""
+    from tocsin.learn import fitting  # noqa: PLC0415  # see above
+
+    return fitting.fit_sample(sample, seed=seed)
+
+
 def assess(learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:
     """How good a model is on decisions; None stands for the expert model that ships.
 
     Every example counts once, undetermined ones not at all.
     """
+    import numpy as np  # noqa: PLC0415  # see above
+
+    from tocsin.evaluation import measures  # noqa: PLC0415  # see above
+
     rows = Sample.of(examples, thin=False).rows
     truth = np.array([row.attack for row in rows], dtype=np.float64)
     chance = np.array([probability_by(learned, row) for row in rows], dtype=np.float64)

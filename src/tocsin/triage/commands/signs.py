@@ -12,7 +12,6 @@ from functools import cache
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from tocsin.errors import SettingsError
 from tocsin.triage.weights import convert, data_file
@@ -95,6 +94,8 @@ class Signs:
 
     def _present(self, plain: str) -> list[Gram]:
         """The known sequences in a long text, in a few milliseconds for each million letters."""
+        import numpy as np  # noqa: PLC0415  # costs memory, and few texts are long
+
         letters = np.frombuffer(plain.encode("ascii", "replace"), dtype=np.uint8).astype(np.int32)
         numbers = (letters[:-2] << 14) | (letters[1:-1] << 7) | letters[2:]
         seen = np.zeros(1 << 21, dtype=np.bool_)
