@@ -6,8 +6,10 @@ from collections import Counter
 from sklearn.metrics import adjusted_rand_score, homogeneity_score
 from tests.following import day, drive, know_the_scanner
 
+from tocsin.after import Rules
 from tocsin.app import Store
 from tocsin.settings import Settings
+from tocsin.store import incident_reading
 
 Grouped = dict[str, str | None]
 
@@ -68,6 +70,17 @@ async def test_two_intrusions_are_two_incidents_and_noise_stays_out(
     assert homogeneity >= 0.9
     assert max(strangers.values()) <= 3
     assert max(sizes.values()) <= 25, "no blob"
+
+
+async def test_what_is_kept_of_an_incident_is_what_its_alerts_say(
+    store: Store, settings: Settings
+) -> None:
+    await know_the_scanner(store)
+    ids = await drive(store, settings, [each.alert for each in day()])
+    named = sorted({incident for incident in (await grouped(store, ids)).values() if incident})
+    members = await store.database.read(lambda c: incident_reading.members(c, named))
+    kept = await store.database.read(lambda c: incident_reading.gists(c, named))
+    assert kept == {name: Rules().gist(found) for name, found in members.items()}
 
 
 async def test_another_order_of_arrival_groups_nearly_the_same(

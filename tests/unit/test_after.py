@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tocsin.after import entities
 from tocsin.after.link import COMMON, FAN_OUT, LEAST, WINDOW, links, rarity
 from tocsin.after.place import LONGEST, MERGING, MOST_ALERTS, place
-from tocsin.after.telling import account
+from tocsin.after.telling import account, gist
 from tocsin.model import (
+    Account,
     Alert,
     AssetRecord,
     Disposition,
@@ -322,8 +323,12 @@ def member(name: str, minute: int, technique: str, **more: object) -> Member:
     )  # fmt: skip
 
 
+def tell(members: Sequence[Member]) -> Account:
+    return account(gist(members))
+
+
 def test_an_incident_is_told_as_a_timeline() -> None:
-    told = account(
+    told = tell(
         [
             member("a", 0, "T1566.002", host="ws-1", user="dora"),
             member("b", 9, "T1003.001", host="WS-1", user="dora", risk_score=75.0,
@@ -340,17 +345,33 @@ def test_an_incident_is_told_as_a_timeline() -> None:
     )
 
 
+@given(order=st.permutations(range(6)), cut=st.integers(0, 5))
+def test_it_does_not_matter_in_which_order_and_how_many_at_once_alerts_came(
+    order: list[int], cut: int
+) -> None:
+    members = [
+        member("a", 0, "T1566.002", host="ws-1", user="dora"),
+        member("b", 9, "T1003.001", host="WS-1", user="dora", risk_level=RiskLevel.HIGH),
+        member("c", 9, "", host="ws-0", risk_score=60.0, risk_level=RiskLevel.MEDIUM),
+        member("d", 70, "T1486", host="srv-2", risk_score=60.0, risk_level=RiskLevel.LOW),
+        member("e", 80, "T1486", host="ws-4", user="Eve"),
+        member("f", 0, "T1003.001"),
+    ]
+    mixed = [members[place] for place in order]
+    before = gist(mixed[:cut]) if cut else None
+    assert gist(mixed[cut:], before) == gist(members)
+
+
 def test_without_tactics_the_riskiest_alert_names_it() -> None:
-    told = account([member("a", 0, ""), member("b", 0, "", risk_score=9.0)])
+    told = tell([member("a", 0, ""), member("b", 0, "", risk_score=9.0)])
     assert told.title == "alert b"
     assert told.summary.startswith("2 alerts at 2026-03-04 12:00 UTC.")
-    assert account([]).severity is Severity.INFO
 
 
 @given(text=st.text(max_size=600))
 def test_whatever_alerts_are_called_the_words_are_one_printable_line(text: str) -> None:
     hostile = Member(alert_id="a", at=NOON, title=text, host=text, user=text)
-    told = account([hostile, hostile])
+    told = tell([hostile, hostile])
     assert told.title.isprintable()
     assert told.summary.isprintable()
     assert len(told.title) <= 240

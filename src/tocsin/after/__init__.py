@@ -15,6 +15,7 @@ from tocsin.model import (
     Action,
     Disposition,
     Dossier,
+    Gist,
     Link,
     Member,
     ResponsePhase,
@@ -73,9 +74,13 @@ class Rules:
         """See `ports.Grouping.place`."""
         return place.place(links, placed, extents, parted)
 
-    def account(self, members: Sequence[Member]) -> Account:
+    def gist(self, members: Sequence[Member], before: Gist | None = None) -> Gist:
+        """See `ports.Grouping.gist`."""
+        return telling.gist(members, before)
+
+    def account(self, of: Gist) -> Account:
         """See `ports.Grouping.account`."""
-        return telling.account(members)
+        return telling.account(of)
 
     def proposals(self, dossier: Dossier) -> Sequence[Action]:
         """See `ports.Grouping.proposals`: remedies, where an attack is taken to be real."""

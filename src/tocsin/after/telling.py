@@ -3,12 +3,12 @@
 Texts of alerts are quoted, never used as a template.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from tocsin.after.entities import stage
+from tocsin.after.entities import LONGEST, stage
 from tocsin.knowledge import attack
-from tocsin.model import Account, Member, RiskLevel, Severity
+from tocsin.model import Account, First, Gist, Member, Riskiest, RiskLevel, Severity
 
 TITLE = 240  # characters
 QUOTED = 100
@@ -17,40 +17,81 @@ STEPS = 8  # of the timeline
 ORDER = tuple(RiskLevel)  # the worst first
 
 
-def account(members: Sequence[Member]) -> Account:
-    """Title, summary and severity.
+def gist(members: Sequence[Member], before: Gist | None = None) -> Gist:
+    """What the words are made from, with these alerts added to what was known `before`.
 
     Args:
-        members: the alerts, earliest first; none for an incident that has lost all of them.
+        members: alerts, at least one where nothing was known before; none of them added before.
+        before: what is known of the incident's other alerts.
     """
-    if not members:
-        return Account(title="Empty incident", summary="No alert is left.", severity=Severity.INFO)
-    worst = max(members, key=lambda member: (member.risk_score, member.alert_id))
-    hosts = _distinct(member.host for member in members)
-    users = _distinct(member.user for member in members)
-    steps = _steps(members)
-    title = _phases([text for _, text, _ in steps]) or _quoted(worst.title)
-    if hosts:
-        title += " on " + _listed(hosts)
-    if users:
-        title += " (" + _listed(users) + ")"
-    level = min((member.risk_level for member in members), key=ORDER.index)
-    return Account(
-        title=title[:TITLE],
-        summary=_summary(members, worst, steps, hosts, users),
-        severity=Severity(level.value),
+    hosts, users = (dict(before.hosts), dict(before.users)) if before else ({}, {})
+    steps = dict(before.steps) if before else {}
+    for member in members:
+        _note(hosts, member.host, member.at)
+        _note(users, member.user, member.at)
+        place = stage(member.tactics, member.techniques)
+        if 0 <= place < len(attack.KILL_CHAIN):
+            found = First(at=member.at, text=_quoted(member.title))
+            steps[place] = min(steps.get(place, found), found)
+    moments = [member.at for member in members]
+    risks = [_risk(member) for member in members]
+    levels = [member.risk_level for member in members]
+    if before is not None:
+        moments += [before.first_at, before.last_at]
+        risks.append(before.riskiest)
+        levels.append(before.worst)
+    return Gist(
+        alerts=len(members) + (before.alerts if before else 0),
+        first_at=min(moments),
+        last_at=max(moments),
+        riskiest=max(risks),
+        worst=min(levels, key=ORDER.index),
+        hosts=hosts,
+        users=users,
+        steps=steps,
     )
 
 
-def _steps(members: Sequence[Member]) -> list[tuple[int, str, Member]]:
-    """The first alert of each tactic, in the order of time: place on the matrix, name, alert."""
-    found: dict[int, tuple[int, str, Member]] = {}
-    for member in members:
-        place = stage(member.tactics, member.techniques)
-        if 0 <= place < len(attack.KILL_CHAIN) and place not in found:
-            tactic = attack.tactic(attack.KILL_CHAIN[place])
-            found[place] = (place, tactic.name if tactic else "", member)
-    return list(found.values())
+def account(of: Gist) -> Account:
+    """Title, summary and severity."""
+    hosts, users = _listed(of.hosts), _listed(of.users)
+    steps = [(_tactic(place), first) for place, first in sorted(of.steps.items(), key=_when)]
+    title = _phases([name for name, _ in steps]) or of.riskiest.title
+    if hosts:
+        title += " on " + hosts
+    if users:
+        title += " (" + users + ")"
+    return Account(
+        title=title[:TITLE],
+        summary=_summary(of, steps, hosts, users),
+        severity=Severity(of.worst.value),
+    )
+
+
+def _note(names: dict[str, First], name: str | None, at: datetime) -> None:
+    if name and name.strip():
+        found = First(at=at, text=_quoted(name, 64))
+        key = name.strip().lower()[:LONGEST]
+        names[key] = min(names.get(key, found), found)
+
+
+def _risk(member: Member) -> Riskiest:
+    return Riskiest(
+        risk_score=member.risk_score,
+        alert_id=member.alert_id,
+        title=_quoted(member.title),
+        risk_level=member.risk_level,
+    )
+
+
+def _tactic(place: int) -> str:
+    tactic = attack.tactic(attack.KILL_CHAIN[place])
+    return tactic.name if tactic else ""
+
+
+def _when(step: tuple[int, First]) -> tuple[datetime, int]:
+    place, first = step
+    return first.at, place
 
 
 def _phases(names: Sequence[str]) -> str:
@@ -59,27 +100,21 @@ def _phases(names: Sequence[str]) -> str:
     return names[0] + " to " + names[-1]
 
 
-def _summary(
-    members: Sequence[Member],
-    worst: Member,
-    steps: Sequence[tuple[int, str, Member]],
-    hosts: Sequence[str],
-    users: Sequence[str],
-) -> str:
-    count = "1 alert" if len(members) == 1 else str(len(members)) + " alerts"
-    text = count + " " + _span(members[0].at, members[-1].at)
+def _summary(of: Gist, steps: Sequence[tuple[str, First]], hosts: str, users: str) -> str:
+    count = "1 alert" if of.alerts == 1 else str(of.alerts) + " alerts"
+    text = count + " " + _span(of.first_at, of.last_at)
     if hosts:
-        text += " on " + _listed(hosts)
+        text += " on " + hosts
     if users:
-        text += " under " + _listed(users)
+        text += " under " + users
     if steps:
         told = [
-            name + " at " + _clock(member.at) + ' ("' + _quoted(member.title) + '")'
-            for _, name, member in steps[:STEPS]
+            name + " at " + _clock(first.at) + ' ("' + first.text + '")'
+            for name, first in steps[:STEPS]
         ]
         text += ": " + ", then ".join(told)
-    text += '. The riskiest is "' + _quoted(worst.title) + '" with '
-    return text + f"{worst.risk_score:.1f} ({worst.risk_level.value})."
+    text += '. The riskiest is "' + of.riskiest.title + '" with '
+    return text + f"{of.riskiest.risk_score:.1f} ({of.riskiest.risk_level.value})."
 
 
 def _span(first: datetime, last: datetime) -> str:
@@ -93,19 +128,13 @@ def _clock(when: datetime, *, day: bool = False) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M" if day else "%H:%M")
 
 
-def _distinct(values: Iterable[str | None]) -> list[str]:
-    found: dict[str, str] = {}
-    for value in values:
-        if value and value.strip():
-            found.setdefault(value.strip().lower(), _quoted(value, 64))
-    return list(found.values())
-
-
-def _listed(values: Sequence[str]) -> str:
-    shown = list(values[:NAMED])
+def _listed(names: Mapping[str, First]) -> str:
+    """The first few, in the order in which they turned up."""
+    values = [first.text for _, first in sorted(names.items(), key=lambda named: named[1])]
+    shown = values[:NAMED]
     if len(values) > NAMED:
         return ", ".join(shown) + f" and {len(values) - NAMED} more"
-    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
 
 
 def _quoted(text: str, longest: int = QUOTED) -> str:

@@ -55,11 +55,14 @@ from tocsin.model.dossier import Dossier
 from tocsin.model.incident import (
     Account,
     Entity,
+    First,
+    Gist,
     Incident,
     Link,
     Member,
     Reason,
     Remediation,
+    Riskiest,
 )
 from tocsin.model.intelligence import Indicator, Sighting
 from tocsin.model.learned import Calibration, Curve, Decided, Example, Learned, ModelMetrics
@@ -165,8 +168,10 @@ __all__ = [
     "Example",
     "Fact",
     "File",
+    "First",
     "Gap",
     "GapReason",
+    "Gist",
     "Hashes",
     "Host",
     "Http",
@@ -214,6 +219,7 @@ __all__ = [
     "RemediationStatus",
     "ResponsePhase",
     "RiskLevel",
+    "Riskiest",
     "Rule",
     "Sample",
     "Score",

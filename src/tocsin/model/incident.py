@@ -1,6 +1,9 @@
 """What follows a verdict: what alerts have in common, why they belong together, incidents."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+
+import msgspec
 
 from tocsin.model.record import Record, Share
 from tocsin.model.words import (
@@ -68,6 +71,39 @@ class Member(Record, frozen=True, kw_only=True):
     verdict: Disposition | None = None
     risk_score: float = 0.0
     risk_level: RiskLevel = RiskLevel.INFO
+
+
+class Riskiest(Record, frozen=True, kw_only=True, order=True):
+    """The alert of an incident with the greatest risk."""
+
+    risk_score: float
+    alert_id: str
+    title: str
+    risk_level: RiskLevel
+
+
+class First(Record, frozen=True, kw_only=True, order=True):
+    """When an incident's alerts first had something, and how that alert wrote it."""
+
+    at: datetime
+    text: str
+
+
+class Gist(Record, frozen=True, kw_only=True):
+    """What an incident's words are made from: kept, so that one more alert costs no look at all.
+
+    In which order alerts are added does not matter. Hosts and users stand under their names in
+    lower case, titles under the place of their tactic in the kill chain.
+    """
+
+    alerts: int
+    first_at: datetime
+    last_at: datetime
+    riskiest: Riskiest
+    worst: RiskLevel
+    hosts: Mapping[str, First] = msgspec.field(default_factory=dict)
+    users: Mapping[str, First] = msgspec.field(default_factory=dict)
+    steps: Mapping[int, First] = msgspec.field(default_factory=dict)
 
 
 class Account(Record, frozen=True, kw_only=True):

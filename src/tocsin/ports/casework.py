@@ -11,6 +11,7 @@ from tocsin.model import (
     Dossier,
     Entity,
     EntityKind,
+    Gist,
     Link,
     Member,
     RiskLevel,
@@ -115,8 +116,12 @@ class Grouping(Protocol):
         """
         ...
 
-    def account(self, members: Sequence[Member]) -> Account:
-        """Title, summary and severity of an incident, told from its alerts, earliest first."""
+    def gist(self, members: Sequence[Member], before: Gist | None = None) -> Gist:
+        """What an incident's words are made from, with these alerts added to what was before."""
+        ...
+
+    def account(self, of: Gist) -> Account:
+        """Title, summary and severity of an incident."""
         ...
 
     def proposals(self, dossier: Dossier) -> Sequence[Action]:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from tocsin.errors import NotFoundError
 from tocsin.model import (
     Disposition,
+    Gist,
     IncidentAction,
     IncidentStatus,
     Link,
@@ -58,6 +59,7 @@ class _Normalized(msgspec.Struct):
 
 
 _detail = msgspec.json.Decoder(_Detail)
+_gist = msgspec.json.Decoder(Gist)
 _threat = msgspec.json.Decoder(_Normalized)
 MOMENTS = frozenset({"closed_at"})
 
@@ -87,8 +89,13 @@ def members_of(connection: Connection, incident_id: str) -> list[str]:
     return list(connection.execute(query.order_by(i.alert_id)).scalars())
 
 
-def members(connection: Connection, incidents_: Sequence[str]) -> dict[str, list[Member]]:
-    """The alerts of each of these incidents, earliest first; one without any has an empty list."""
+def members(
+    connection: Connection, incidents_: Sequence[str], only: Sequence[str] | None = None
+) -> dict[str, list[Member]]:
+    """The alerts of each of these incidents, earliest first; one without any has an empty list.
+
+    With `only`, those of them that are named there.
+    """
     i, a, t = incident_alerts.c, alerts.c, triage_results.c
     query = (
         sa.select(
@@ -115,6 +122,8 @@ def members(connection: Connection, incidents_: Sequence[str]) -> dict[str, list
     if not found:
         return found
     here = one_of(connection, i.incident_id, incidents_)
+    if only is not None:
+        here = sa.and_(here, one_of(connection, i.alert_id, only))
     for row in connection.execute(query.where(here)):
         found[row.incident_id].append(_member(row))
     for each in found.values():
@@ -136,6 +145,17 @@ def _member(row: Any) -> Member:
         risk_score=row.risk_score or 0.0,
         risk_level=RiskLevel(row.risk_level or RiskLevel.INFO),
     )
+
+
+def gists(connection: Connection, ids: Sequence[str]) -> dict[str, Gist]:
+    """What the words of these incidents are made from, where that is known."""
+    if not ids:
+        return {}
+    c = incidents.c
+    query = sa.select(c.incident_id, c.gist).where(
+        one_of(connection, c.incident_id, ids), c.gist.is_not(None)
+    )
+    return {row.incident_id: _gist.decode(row.gist) for row in connection.execute(query)}
 
 
 def existing(connection: Connection, ids: Sequence[str]) -> set[str]:

@@ -5,7 +5,7 @@ processes cannot put one alert into two incidents. Every change is kept with wha
 that it can be undone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,7 +13,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tocsin.model import Dossier, IncidentAction, IncidentStatus
+from tocsin.model import Dossier, Gist, IncidentAction, IncidentStatus
 from tocsin.ports import Grouping, Move
 from tocsin.store import audit, incident_reading, meeting, remediation
 from tocsin.store.bulk import BulkInsert, BulkUpdate, one_of
@@ -37,7 +37,7 @@ _put = BulkInsert(
 _tell = BulkUpdate(
     incidents,
     "incident_id",
-    ("title", "summary", "severity", "alerts", "first_at", "last_at", "updated_at"),
+    ("title", "summary", "severity", "alerts", "first_at", "last_at", "updated_at", "gist"),
 )
 
 Fields = dict[str, dict[str, tuple[Any, Any]]]
@@ -81,7 +81,7 @@ def carry_out(
         now = datetime.now(UTC)
         connection.execute(sa.update(incident_changes).where(undone).values(undone_at=now))
     remediation.follow(connection, change.steps)
-    _refresh(connection, {change.incident_id, *_touched(change.steps)}, grouping)
+    _tell_anew(connection, {change.incident_id, *_touched(change.steps)}, grouping)
     return _keep(change, action, actor, reason)
 
 
@@ -109,7 +109,8 @@ def follow(connection: Connection, dossiers: Sequence[Dossier], grouping: Groupi
     )
     steps = _follow_moves(connection, moves)
     remediation.follow(connection, steps)
-    _refresh(connection, _touched(steps), grouping)
+    again = {one.incident_id for alert_id in links if (one := placed[alert_id]).incident_id}
+    _tell_more(connection, moves, again, grouping)
     now = incident_reading.whereabouts(connection, sorted(links))
     remediation.propose(
         connection,
@@ -123,7 +124,11 @@ def follow(connection: Connection, dossiers: Sequence[Dossier], grouping: Groupi
 def forget(connection: Connection, ids: Sequence[str]) -> None:
     """Delete what ties these alerts to others; their incidents keep title and summary."""
     meeting.forget(connection, ids)
-    connection.execute(sa.delete(incident_alerts).where(incident_alerts.c.alert_id.in_(ids)))
+    these = incident_alerts.c.alert_id.in_(ids)
+    theirs = sa.select(incident_alerts.c.incident_id).where(these)
+    fewer = sa.update(incidents).where(incidents.c.incident_id.in_(theirs))
+    connection.execute(fewer.values(gist=None))  # what is left is looked at when more comes
+    connection.execute(sa.delete(incident_alerts).where(these))
 
 
 def _follow_moves(connection: Connection, moves: Sequence[Move]) -> list[Step]:
@@ -202,23 +207,55 @@ def _go(connection: Connection, steps: Sequence[Step], actor: str) -> None:
     _put(connection, rows)
 
 
-def _refresh(connection: Connection, ids: Iterable[str], grouping: Grouping) -> None:
-    """Tell each incident anew from its alerts; one that lost all keeps what it said of them."""
-    now = datetime.now(UTC)
-    stamp = stamp_of(connection.dialect.name)
-    told: list[Row] = []
+def _tell_more(
+    connection: Connection, moves: Sequence[Move], changed: set[str], grouping: Grouping
+) -> None:
+    """Tell incidents that grew: from what is known of them, or anew where that is not enough.
+
+    Args:
+        connection: of the transaction that carried out the moves.
+        moves: what became of alerts.
+        changed: incidents of which an alert says something new.
+        grouping: the rules.
+    """
+    merged = {each for move in moves if move.out_of for each in (move.out_of, move.into)}
+    joined = {move.alert_id: move.into for move in moves if move.out_of is None}
+    grew = sorted(set(joined.values()) - merged - changed)
+    known = incident_reading.gists(connection, grew)
+    new = incident_reading.members(connection, list(known), sorted(joined))
+    _write(
+        connection,
+        {each: grouping.gist(came, known[each]) for each, came in new.items() if came},
+        grouping,
+    )
+    _tell_anew(connection, (merged | changed | set(grew)) - known.keys(), grouping)
+
+
+def _tell_anew(connection: Connection, ids: Iterable[str], grouping: Grouping) -> None:
+    """Tell each incident from all its alerts; one that lost all keeps what it said of them."""
+    told: dict[str, Gist] = {}
     for incident_id, members in incident_reading.members(connection, sorted(ids)).items():
-        if not members:
-            here = incidents.c.incident_id == incident_id
-            connection.execute(sa.update(incidents).where(here).values(alerts=0, updated_at=now))
+        if members:
+            told[incident_id] = grouping.gist(members)
             continue
-        found = grouping.account(members)
-        first, last = stamp(members[0].at), stamp(members[-1].at)
-        told.append(
-            (incident_id, found.title, found.summary, found.severity.value, len(members), first,
-             last, stamp(now))
+        here = incidents.c.incident_id == incident_id
+        empty = {"alerts": 0, "updated_at": datetime.now(UTC), "gist": None}
+        connection.execute(sa.update(incidents).where(here).values(**empty))
+    _write(connection, told, grouping)
+
+
+def _write(connection: Connection, told: Mapping[str, Gist], grouping: Grouping) -> None:
+    stamp = stamp_of(connection.dialect.name)
+    now = stamp(datetime.now(UTC))
+    rows: list[Row] = []
+    for incident_id, gist in told.items():
+        said = grouping.account(gist)
+        first, last = stamp(gist.first_at), stamp(gist.last_at)
+        rows.append(
+            (incident_id, said.title, said.summary, said.severity.value, gist.alerts, first, last,
+             now, text(gist))
         )  # fmt: skip
-    _tell(connection, told)
+    _tell(connection, rows)
 
 
 def _set(change: Change) -> None:

@@ -23,6 +23,7 @@ incidents = sa.Table(
     sa.Column("last_at", Instant),
     sa.Column("merged_into", sa.String(36)),
     sa.Column("held", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("gist", json_text()),  # what title and summary are made from; null: look at all
     one_of("status", model.IncidentStatus),
     one_of("severity", model.Severity),
     sa.Index(None, "updated_at", "incident_id"),
