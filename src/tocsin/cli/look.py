@@ -48,9 +48,10 @@ def progress() -> Progress:
         MofNCompleteColumn(),
         TextColumn("alerts"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, markup=False, highlight=False),
         disable=not sys.stderr.isatty(),
         transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # what goes into a file must not go to the terminal
     )
 
 
