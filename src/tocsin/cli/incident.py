@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from tocsin.app import Store, open_store
+from tocsin.cli.decide import actor
 from tocsin.cli.look import LEVEL_STYLE, console, plain, table
 from tocsin.model import IncidentStatus
 from tocsin.settings import load
@@ -27,7 +28,6 @@ Database = Annotated[str | None, typer.Option(help="Database URL; default TOCSIN
 Reason = Annotated[str, typer.Option(help="Why; kept in the history and the audit trail.")]
 Id = Annotated[str, typer.Argument(help="From: tocsin incident list.", metavar="INCIDENT")]
 Alerts = Annotated[list[str], typer.Argument(help="Ids of alerts.", metavar="ALERT...")]
-ACTOR = "cli"
 WHY = 3  # links of an alert that are shown
 
 
@@ -79,7 +79,7 @@ def split(incident: Id, alerts: Alerts, reason: Reason = "", database: Database 
     typer.echo(
         run_on_store(
             database,
-            lambda store: store.incidents.split(incident, alerts, actor=ACTOR, reason=reason),
+            lambda store: store.incidents.split(incident, alerts, actor=actor(), reason=reason),
         )
     )
 
@@ -95,7 +95,9 @@ def merge(
 
     Example: tocsin incident merge INCIDENT OTHER --reason 'same actor'
     """
-    run_on_store(database, lambda s: s.incidents.merge(incident, other, actor=ACTOR, reason=reason))
+    run_on_store(
+        database, lambda s: s.incidents.merge(incident, other, actor=actor(), reason=reason)
+    )
     typer.echo(f"merged {other} into {incident}; to take it back: tocsin incident undo {incident}")
 
 
@@ -105,7 +107,9 @@ def add(incident: Id, alerts: Alerts, reason: Reason = "", database: Database = 
 
     Example: tocsin incident add INCIDENT ALERT --reason 'seen by hand'
     """
-    run_on_store(database, lambda s: s.incidents.add(incident, alerts, actor=ACTOR, reason=reason))
+    run_on_store(
+        database, lambda s: s.incidents.add(incident, alerts, actor=actor(), reason=reason)
+    )
     typer.echo(f"added {len(alerts)} to {incident}")
 
 
@@ -116,7 +120,7 @@ def remove(incident: Id, alerts: Alerts, reason: Reason = "", database: Database
     Example: tocsin incident remove INCIDENT ALERT --reason 'a planned test'
     """
     run_on_store(
-        database, lambda s: s.incidents.remove(incident, alerts, actor=ACTOR, reason=reason)
+        database, lambda s: s.incidents.remove(incident, alerts, actor=actor(), reason=reason)
     )
     typer.echo(f"removed {len(alerts)} from {incident}")
 
@@ -127,7 +131,7 @@ def close(incident: Id, reason: Reason = "", database: Database = None) -> None:
 
     Example: tocsin incident close INCIDENT --reason contained
     """
-    run_on_store(database, lambda s: s.incidents.close(incident, actor=ACTOR, reason=reason))
+    run_on_store(database, lambda s: s.incidents.close(incident, actor=actor(), reason=reason))
     typer.echo(f"closed {incident}")
 
 
@@ -137,7 +141,7 @@ def reopen(incident: Id, reason: Reason = "", database: Database = None) -> None
 
     Example: tocsin incident reopen INCIDENT
     """
-    run_on_store(database, lambda s: s.incidents.reopen(incident, actor=ACTOR, reason=reason))
+    run_on_store(database, lambda s: s.incidents.reopen(incident, actor=actor(), reason=reason))
     typer.echo(f"reopened {incident}")
 
 
@@ -153,7 +157,9 @@ def assign(
     Example: tocsin incident assign INCIDENT carol
     """
     who = to.strip() or None
-    run_on_store(database, lambda s: s.incidents.assign(incident, who, actor=ACTOR, reason=reason))
+    run_on_store(
+        database, lambda s: s.incidents.assign(incident, who, actor=actor(), reason=reason)
+    )
     typer.echo(f"assigned {incident} to {plain(who or 'nobody')}")
 
 
@@ -163,7 +169,7 @@ def undo(incident: Id, reason: Reason = "", database: Database = None) -> None:
 
     Example: tocsin incident undo INCIDENT
     """
-    run_on_store(database, lambda s: s.incidents.undo(incident, actor=ACTOR, reason=reason))
+    run_on_store(database, lambda s: s.incidents.undo(incident, actor=actor(), reason=reason))
     typer.echo(f"took the last change of {incident} back")
 
 
