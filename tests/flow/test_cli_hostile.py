@@ -2,7 +2,9 @@
 
 import json
 import re
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -149,3 +151,59 @@ def test_a_seed_that_cannot_be_one_is_wrong_usage(tmp_path: Path, seed: str) -> 
     assert done.returncode == 2
     assert b"Invalid value for '--seed'" in done.stderr
     assert not (tmp_path / "tocsin.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("db", "retention", "--older-than", "999999w"), b"nothing can be that old"),
+        (("db", "retention", "--older-than", "\u0663d"), b"give a number and h, d or w"),
+        (
+            ("autoclose", "shadow", "--class", "a/b", "--rules", '{"a":' + "[" * 50_000),
+            b"the rules cannot work",
+        ),
+    ],
+    ids=["an age before the calendar", "foreign digits", "brackets without end"],
+)
+def test_an_argument_that_cannot_work_is_a_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], told: bytes
+) -> None:
+    done = tocsin(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_decision_on_nothing_is_refused(tmp_path: Path) -> None:
+    lines = [
+        b'{"disposition": "false_positive"}',
+        b'{"alert_id": 5, "disposition": "false_positive"}',
+        b'{"alert": {}, "reason": "why", "disposition": "false_positive"}',
+    ]
+    done = tocsin(tmp_path, "decisions", "import", "-", stdin=b"\n".join(lines))
+    assert done.returncode == 1
+    assert done.stderr.count(b"it holds no alert") == 3
+    assert b"decisions: 0 imported" in done.stdout
+
+
+def test_a_name_of_a_source_is_no_part_of_the_address(server: Server) -> None:
+    done = tocsin(server.data, "send", "-", "--source", "a&source=b", stdin=b'{"title": "x"}')
+    assert done.returncode == 2
+    assert b"the server answered 422: source: 1" in done.stderr
+
+
+def test_triage_on_a_database_waits_for_its_own_alerts_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    first = tocsin(tmp_path, "triage", "-", "--database", url, stdin=b'{"title": "first"}')
+    assert first.returncode == 0, first.stderr
+    with sqlite3.connect(tmp_path / "shared.db") as database:  # another's, and leased for long
+        database.execute(
+            "INSERT INTO alert_work (alert_id, step, since, rung_at, lease_owner, lease_until) "
+            "SELECT alert_id, 'normalize', ?1, ?1, 'another', ?1 + 60 FROM alerts",
+            [time.time()],
+        )
+    began = time.monotonic()
+    second = tocsin(tmp_path, "triage", "-", "--database", url, stdin=b'{"title": "second"}')
+    assert second.returncode == 0, second.stderr
+    assert json.loads(second.stdout)["title"] == "second"
+    assert time.monotonic() - began < 50, "the lease of the other alert is not waited for"

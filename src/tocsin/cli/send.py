@@ -7,6 +7,7 @@ from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import quote
 
 import msgspec
 import typer
@@ -94,7 +95,7 @@ async def _send(
     tally = Tally()
     url = folder.server_url(settings)
     headers = {"Authorization": f"Bearer {folder.client_key(settings)}"}
-    path = "/api/v1/alerts" + (f"?source={source}" if source else "")
+    path = "/api/v1/alerts" + (f"?source={quote(source)}" if source else "")
     async with HttpClient(url, settings, headers=headers, patience=patience) as client:
         with progress() as bar:
             for name in names:
