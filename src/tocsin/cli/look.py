@@ -14,6 +14,7 @@ from rich.progress import (
 from rich.table import Table
 
 PIPED_WIDTH = 240
+WHOLE_WIDTH = 400
 LEVEL_STYLE = {
     "critical": "bold red",
     "high": "red",
@@ -37,6 +38,13 @@ def table(*columns: str) -> Table:
     for name in columns:
         made.add_column(name, no_wrap=True, overflow="ellipsis")
     return made
+
+
+def show_whole(shown: Table) -> None:
+    """Print a table of which nothing is cut: folded on a terminal, on long lines when piped."""
+    terminal = sys.stdout.isatty()
+    width = None if terminal else WHOLE_WIDTH
+    Console(soft_wrap=not terminal, width=width, markup=False).print(shown)
 
 
 def progress() -> Progress:
