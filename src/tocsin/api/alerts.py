@@ -67,7 +67,10 @@ async def send_alerts(
     request: Request[Any, Any, Any],
     source: Annotated[
         str | None,
-        QueryParameter(description="Name of the source; detected from the payload if left out."),
+        QueryParameter(
+            description="Name of the source, kept where no definition recognises the payload; "
+            "detected if left out."
+        ),
     ] = None,
 ) -> Response[bytes]:
     """Accept alerts; see the route's description."""

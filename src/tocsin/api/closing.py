@@ -70,15 +70,17 @@ async def begin_policy(
     "/classes",
     guards=[needs(KeyScope.READ)],
     summary="List classes",
-    description="How many of the newest triaged alerts each class SOURCE/KIND has.",
+    description="How many of the newest triaged alerts each class SOURCE/KIND has; the `limit` "
+    "largest ones.",
 )
 async def list_classes(
     request: Request[Any, Any, Any],
     alerts: Annotated[int, QueryParameter(ge=1, le=1_000_000)] = 20_000,
+    limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100,
 ) -> dict[str, int]:
     """The classes, largest first."""
     found: Counter[str] = await _autoclose(request).classes(alerts)
-    return dict(found.most_common())
+    return dict(found.most_common(limit))
 
 
 @changes(

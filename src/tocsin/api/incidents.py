@@ -51,7 +51,8 @@ class SplitOff(Record, frozen=True, kw_only=True):
     "/",
     guards=[needs(KeyScope.READ)],
     summary="List incidents",
-    description="The one that changed last first; pages by `cursor`.",
+    description="The one that changed last first; pages by `cursor`. Incidents that were merged "
+    "into others are listed only with `merged=true`.",
 )
 async def list_incidents(
     request: Request[Any, Any, Any],
@@ -59,13 +60,14 @@ async def list_incidents(
     severity: FromQuery[Severity | None] = None,
     assigned_to: FromQuery[str | None] = None,
     since: FromQuery[datetime | None] = None,
+    merged: FromQuery[bool] = False,
     limit: PageSize = 50,
     cursor: FromQuery[str | None] = None,
 ) -> IncidentPage:
     """A page of incidents."""
     system: System = request.app.state.system
     zoned("since", since)
-    wanted = IncidentFilter(status, severity, assigned_to, since)
+    wanted = IncidentFilter(status, severity, assigned_to, since, merged)
     return await system.store.incident_pages.page(wanted, limit=limit, cursor=cursor)
 
 

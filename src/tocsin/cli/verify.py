@@ -107,7 +107,7 @@ async def _stored(
                 if json:
                     sys.stdout.buffer.write(_encoder.encode(proof) + b"\n")
                 elif alerts or _is_shown(proof, counts):
-                    _say(proof, bar.console.print if bar.live.is_started else typer.echo)
+                    _say(proof, typer.echo)
     sys.stdout.buffer.flush()
     _sum_up(counts, pointers, err=json)
     return set(counts) <= {ProofOutcome.REPRODUCED}

@@ -86,6 +86,7 @@ class IncidentFilter:
     severity: Severity | None = None
     assigned_to: str | None = None
     since: datetime | None = None
+    merged: bool = False  # also those that were merged into others
 
 
 class IncidentPages:
@@ -113,6 +114,8 @@ class IncidentPages:
                 query = query.where(column == value)
         if wanted.since is not None:
             query = query.where(c.updated_at >= wanted.since)
+        if not wanted.merged:
+            query = query.where(c.merged_into.is_(None))
         if cursor is not None:
             query = query.where(
                 sa.tuple_(c.updated_at, c.incident_id) < before(c.updated_at, cursor)
