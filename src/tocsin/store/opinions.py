@@ -24,7 +24,7 @@ from tocsin.model import (
     Record,
 )
 from tocsin.ports import OpinionRequest, OpinionWork
-from tocsin.store import audit, closures, reading, rows, verdicts
+from tocsin.store import audit, closures, incidents, reading, rows, verdicts
 from tocsin.store.bulk import BulkInsert
 from tocsin.store.database import Database
 from tocsin.store.tables import dispositions, opinions
@@ -185,6 +185,7 @@ class OpinionStore:
             )
             if made is not None and made.raises:
                 self._give_back(connection, opinion.alert_id)
+                incidents.look_anew(connection, [opinion.alert_id])
             audit.record(connection, _entry(opinion, made))
             return True
 

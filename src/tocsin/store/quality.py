@@ -51,12 +51,15 @@ def written(name: str, value: str, longest: int = WORDS_LIMIT) -> str:
     """
     if len(value) > longest:
         raise InputError(f"{name}: at most {longest} characters")
-    if "\0" in value or not _encodes(value):
+    if not storable(value):
         raise InputError(f"{name}: it holds a NUL or half a character, which cannot be stored")
     return value
 
 
-def _encodes(value: str) -> bool:
+def storable(value: str) -> bool:
+    """Whether both databases take a text as it is: it has no NUL and no half of a character."""
+    if "\0" in value:
+        return False
     try:
         value.encode()
     except UnicodeEncodeError:
