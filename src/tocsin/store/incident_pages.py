@@ -22,7 +22,6 @@ from tocsin.model import (
 )
 from tocsin.store import incident_reading
 from tocsin.store.database import Database
-from tocsin.store.quality import storable
 from tocsin.store.rows import links_of
 from tocsin.store.tables import alert_entities, incident_alerts, incident_changes, incidents
 from tocsin.store.types import instant_text
@@ -153,7 +152,7 @@ def before(column: Any, cursor: str) -> Any:
         when = datetime.fromisoformat(text)
     except (ValueError, msgspec.MsgspecError) as error:
         raise InputError("the cursor is not one that this list gave out") from error
-    if when.tzinfo is None or not storable(identifier):
+    if when.tzinfo is None:
         raise InputError("the cursor is not one that this list gave out")
     return sa.tuple_(sa.literal(when, column.type), sa.literal(identifier))
 
