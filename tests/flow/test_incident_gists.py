@@ -1,22 +1,26 @@
 """What is kept of an incident to tell it from stays true, whatever else happens meanwhile."""
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from tests.flow.test_casework import alerts_of, case, made, refused
 from tests.flow.test_opinions import opinion, wants
 from tests.following import drive, follow, judge
 
 from tocsin.after import Rules
 from tocsin.app import Store, open_store
-from tocsin.errors import ConflictError, NotFoundError
+from tocsin.errors import ConflictError, InputError, NotFoundError
 from tocsin.model import Change, Gist, Incident, Member
 from tocsin.settings import Settings
 from tocsin.store import incident_reading
+from tocsin.store.incident_pages import IncidentFilter
 from tocsin.store.tables import incident_alerts, incidents
 
 
@@ -145,3 +149,65 @@ async def test_alerts_whose_ids_no_database_takes_are_not_there(
     named = [*ids, alert]
     added = store.incidents.add(incident, named, actor="cli", reason="")
     assert "there is no alert" in await refused(NotFoundError, added)
+
+
+async def true_gists(store: Store) -> int:
+    """How many gists are kept; each is that of the incident's alerts."""
+
+    def ask(connection: Connection) -> tuple[dict[str, Gist], dict[str, list[Member]]]:
+        named = list(connection.execute(sa.select(incidents.c.incident_id)).scalars())
+        kept = incident_reading.gists(connection, named)
+        return kept, incident_reading.members(connection, list(kept))
+
+    kept, found = await store.database.read(ask)
+    assert kept == {name: Rules().gist(held) for name, held in found.items()}
+    return len(kept)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_whatever_happens_at_once_gists_stay_true(
+    store: Store, settings: Settings, seed: int
+) -> None:
+    chance = random.Random(seed)
+    hosts = ("ws-1", "ws-2", "ws-3")
+    judged = [
+        await judge(store, settings, case(host, start=25 * n)[: chance.randint(1, 3)])
+        for n in range(4)
+        for host in hosts
+    ]
+    ids = [alert for part in judged for alert in part]
+    async with open_store(settings) as other:
+
+        async def pipeline(one: Store) -> None:
+            for part in chance.sample(judged, len(judged)):
+                await follow(one, settings, part)
+
+        async def person(one: Store) -> None:
+            for _ in range(12):
+                page = await one.incident_pages.page(IncidentFilter())
+                named = [each.incident_id for each in page.incidents]
+                if len(named) < 2:
+                    await asyncio.sleep(0.02)
+                    continue
+                first, second = chance.sample(named, 2)
+                held = await alerts_of(one, first)
+                some = chance.sample(held, min(len(held), 1))
+                why: dict[str, str] = {"actor": "cli", "reason": "x"}
+                with suppress(ConflictError, InputError, NotFoundError):
+                    await chance.choice(
+                        (
+                            partial(one.incidents.split, first, some, **why),
+                            partial(one.incidents.merge, first, second, **why),
+                            partial(one.incidents.remove, first, some, **why),
+                            partial(one.incidents.add, first, chance.sample(ids, 2), **why),
+                            partial(one.incidents.undo, first, **why),
+                            partial(one.dossiers.forget, chance.sample(ids, 1)),
+                        )
+                    )()
+
+        await asyncio.gather(pipeline(store), pipeline(other), person(store), person(other))
+    await true_gists(store)
+    for host in hosts:
+        await drive(store, settings, case(host, start=110)[:1])
+    await drive(store, settings, case("ws-4"))
+    assert await true_gists(store)
