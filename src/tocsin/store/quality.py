@@ -67,6 +67,11 @@ def storable(value: str) -> bool:
     return True
 
 
+def made_storable(value: str) -> str:
+    """A text with signs of replacement for what no database takes."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 def refused_table(dossier: Dossier, filled: Sequence[str], found: str = "") -> str:
     """The table that would not have taken the dossier.
 
