@@ -246,6 +246,42 @@ async def test_retention_leaves_a_trail_that_can_be_verified(settings: Settings)
         assert (await trail(store, "k").verify()).intact
 
 
+async def test_retention_goes_by_portions(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "PRUNED_AT_ONCE", 2)
+    await live(settings, processes=2)
+    async with open_store(settings) as store:
+        before = await trail(store).verify()
+        removed = await trail(store).prune(datetime.now(UTC) + timedelta(days=9), "an admin")
+        after = await trail(store).verify()
+        assert removed == before.rows - 2
+        assert after.intact, after.findings
+        details = [
+            json.loads(row.detail)["count"]
+            for row in await trail(store).newest(1000)
+            if row.action == "audit.pruned"
+        ]
+        assert sum(details) == removed
+        assert max(details) == 2
+
+
+async def test_people_let_the_oldest_part_go(settings: Settings, tmp_path: Path) -> None:
+    await live(settings.model_copy(update={"audit_key": SecretStr("k")}), processes=1)
+    run = partial(tocsin, tmp_path, database=settings.database_url, audit_key="k")
+    assert run("audit", "prune", "--before", "2026-01-01").stdout == b"nothing is that old\n"
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    done = run("audit", "prune", "--before", tomorrow)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(b" rows removed\n")
+    assert run("audit", "verify").returncode == 0
+    _, rows = await read(settings)
+    assert {row.actor for row in rows if row.action == "audit.pruned"} == {"cli"}
+    refused = run("audit", "prune", "--before", "soon")
+    assert refused.returncode == 2
+    assert b"Traceback" not in refused.stderr
+
+
 async def test_a_key_protects_what_was_written_before_it_was_set(settings: Settings) -> None:
     await live(settings, processes=1)
     await live(settings.model_copy(update={"audit_key": SecretStr("new, old")}), processes=1)

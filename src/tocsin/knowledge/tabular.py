@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import os
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,15 +53,25 @@ def read_bytes(name: str) -> bytes:
         InputError: the file cannot be read, or is larger than 1 GiB.
     """
     try:
-        data = sys.stdin.buffer.read(MAX_BYTES + 1) if name == "-" else Path(name).read_bytes()
+        if name == "-":
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with Path(name).open("rb") as stored:
+                if os.fstat(stored.fileno()).st_size > MAX_BYTES:  # it is not even read
+                    raise InputError(_too_large(name))
+                data = stored.read(MAX_BYTES + 1)
         if data[:2] == b"\x1f\x8b":
             with gzip.open(io.BytesIO(data)) as file:
                 data = file.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
     if len(data) > MAX_BYTES:
-        raise InputError(f"{name}: is larger than {MAX_BYTES >> 20} MiB")
+        raise InputError(_too_large(name))
     return data
+
+
+def _too_large(name: str) -> str:
+    return f"{name}: is larger than {MAX_BYTES >> 20} MiB"
 
 
 def decode(data: bytes, name: str) -> str:

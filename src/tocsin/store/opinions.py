@@ -23,10 +23,11 @@ from tocsin.model import (
     Record,
 )
 from tocsin.ports import OpinionRequest, OpinionWork
-from tocsin.store import audit, closures, reading, rows, verdicts
+from tocsin.store import audit, closures, incidents, reading, rows, verdicts
 from tocsin.store.bulk import BulkInsert
 from tocsin.store.clock import WorkClock
 from tocsin.store.database import Database
+from tocsin.store.quality import made_storable
 from tocsin.store.tables import dispositions, opinions
 from tocsin.store.types import instant_text
 
@@ -186,6 +187,7 @@ class OpinionStore:
             )
             if made is not None and made.raises:
                 self._give_back(connection, opinion.alert_id)
+                incidents.look_anew(connection, [opinion.alert_id])
             audit.record(connection, _entry(opinion, made))
             return True
 
@@ -312,12 +314,12 @@ def _columns(
     )
     return {
         "status": opinion.status.value,
-        "why": _storable(opinion.why),
+        "why": made_storable(opinion.why),
         "finished_at": opinion.finished_at,
         "attempts": opinion.attempts,
         "lease_owner": None,
         "lease_until": 0.0,
-        "model": None if opinion.model is None else _storable(opinion.model),
+        "model": None if opinion.model is None else made_storable(opinion.model),
         "assessment": None if opinion.assessment is None else opinion.assessment.value,
         "risk_before": None if made is None else made.risk_before,
         "risk_after": None if made is None else made.risk_after,
@@ -329,7 +331,7 @@ def _columns(
         "reply": _json(said) if opinion.status is OpinionStatus.DONE else None,
         "ledger": _json(opinion.ledger),
         "pseudonyms": _json(dict(pseudonyms)),
-        "error": None if opinion.error is None else _storable(opinion.error),
+        "error": None if opinion.error is None else made_storable(opinion.error),
     }
 
 
@@ -340,16 +342,12 @@ def _json(value: Any) -> str:
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return _storable(value)
+        return made_storable(value)
     if isinstance(value, dict):
-        return {_storable(name): _cleaned(part) for name, part in value.items()}
+        return {made_storable(name): _cleaned(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(part) for part in value]
     return value
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _entry(opinion: Opinion, made: Change | None) -> audit.Entry:
