@@ -26,7 +26,11 @@ POISON = {
     "context": ("alert_context", f"{_TITLE} LIKE 'poison for context%'"),
     "intel": ("threat_intel", "NEW.ioc = '203.0.113.66'"),
     "triage": ("triage_results", f"{_TITLE} LIKE 'poison for triage%'"),
+    "after": ("alert_entities", "NEW.value = 'poison-for-after'"),
 }
+PARKED_FOLLOW_UPS = (
+    f"SELECT alert_id FROM alert_work WHERE parked_at IS NOT NULL AND step IN ({_FOLLOWING})"
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Spoilt:
 
 
 def poisoned(nonce: str) -> list[dict[str, object]]:
-    """One alert for each stage that will not be able to store what it found of it."""
+    """One alert for each stage up to the verdict that cannot store what it found of it."""
     return [
         {
             "title": f"poison for {stage} {{}} %s {nonce}",
@@ -93,7 +97,17 @@ def poisoned(nonce: str) -> list[dict[str, object]]:
             "destination_ip": "203.0.113.66" if stage == "intel" else "203.0.113.67",
         }
         for stage in POISON
+        if stage not in FOLLOW_UPS
     ]
+
+
+def poisoned_follow_up(nonce: str) -> dict[str, object]:
+    """An attack that gets its verdict, and of which the stage after that can store nothing."""
+    return {
+        "title": f"Malware beacon {{}} %s {nonce}",
+        "severity": "high",
+        "host_name": "poison-for-after",
+    }
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tocsin.store.audit_chain import REGISTER, AuditRow, Head, Sealer
+from tocsin.audit_chain import REGISTER, AuditRow, Head, Sealer
 from tocsin.store.tables import audit_heads, audit_logs
 from tocsin.store.types import instant_text
 

@@ -83,6 +83,8 @@ class HttpClient:
 
         Raises:
             Unavailable: the server stayed busy or away for longer than the patience.
+            InputError: the URL is not one of HTTP, or the answer is packed in a way that it does
+                not say.
         """
         async for attempt in stamina.retry_context(
             on=Unavailable,
@@ -102,6 +104,8 @@ class HttpClient:
             raise InputError(f"{self._base} is not an http(s) URL") from error
         except httpx2.TransportError as error:
             raise Unavailable(f"{self._base} does not answer: {error!r}") from error
+        except httpx2.DecodingError as error:
+            raise InputError(f"the answer of {self._base} cannot be read: {error}") from error
         if response.status_code in BUSY:
             raise Unavailable(f"{self._base} is busy: {response.status_code} {response.text[:200]}")
         return Reply(response.status_code, response.content, dict(response.headers))
@@ -123,7 +127,7 @@ class Breaker:
         self._pause = pause
         self._clock = clock
         self._failed = 0
-        self._closed_at = 0.0  # when a probe may go
+        self._probe_at = 0.0  # when a probe may go
         self._probing = False
 
     @property
@@ -131,7 +135,7 @@ class Breaker:
         """`closed` (asked as usual), `open` (not asked) or `half_open` (one may probe)."""
         if self._failed < self._limit:
             return "closed"
-        return "half_open" if self._clock() >= self._closed_at else "open"
+        return "half_open" if self._clock() >= self._probe_at else "open"
 
     @property
     def wait(self) -> float:
@@ -139,8 +143,8 @@ class Breaker:
         if self._failed < self._limit:
             return 0.0
         if self._probing:
-            return max(0.05, self._closed_at - self._clock())
-        return max(0.0, self._closed_at - self._clock())
+            return max(0.05, self._probe_at - self._clock())
+        return max(0.0, self._probe_at - self._clock())
 
     def admit(self) -> bool:
         """Whether a request may go now; where it is the probe, no other goes until it is over."""
@@ -158,7 +162,7 @@ class Breaker:
         self._failed += 1
         self._probing = False
         if self._failed >= self._limit:
-            self._closed_at = self._clock() + self._pause
+            self._probe_at = self._clock() + self._pause
 
     def abandoned(self) -> None:
         """The request ended without telling anything about the server."""

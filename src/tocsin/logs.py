@@ -35,10 +35,10 @@ def configure(level: str = "info", style: str = "auto") -> None:
         style: `json`, `console` or `auto`.
     """
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer()
+    rendered: list[Any] = (
+        [_printable, structlog.dev.ConsoleRenderer()]
         if console
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        else [structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
     structlog.configure(
         processors=[
@@ -47,7 +47,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.UnicodeDecoder(),
-            renderer,
+            *rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *_: _StandardError(),
@@ -64,7 +64,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                renderer,
+                *rendered,
             ],
         )
     )
@@ -80,6 +80,19 @@ def _as_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappin
     event["event"] = "library.message"
     event["component"] = event["_record"].name
     return event
+
+
+def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An event whose texts cannot steer a terminal; JSON escapes what could by itself."""
+    return {
+        name: _escaped(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def get(component: str) -> structlog.typing.FilteringBoundLogger:

@@ -12,11 +12,13 @@ from tests.faults import (
     DEADLOCK,
     EVERY_TRANSACTION,
     FULL,
+    PARKED_FOLLOW_UPS,
     QUEUES,
     SERIALIZATION,
     Spoilt,
     deliver,
     poisoned,
+    poisoned_follow_up,
 )
 from tests.rabbitmq import RabbitMQ
 from tests.services import Fleet, Service
@@ -168,10 +170,11 @@ class Deck:
             alerts = poisoned(f"number {self._poisoned}")
             ids = set(self._sender.send(alerts))
             self._poisoned += len(ids)
+            followed = set(self._sender.send([poisoned_follow_up(f"number {self._poisoned}")]))
             end = time.monotonic() + 60
             while time.monotonic() < end:
                 parked = self._spoilt.ids("SELECT alert_id FROM alerts WHERE status = 'parked'")
-                if ids <= set(parked):
+                if ids <= set(parked) and followed <= set(self._spoilt.ids(PARKED_FOLLOW_UPS)):
                     return
                 time.sleep(0.2)
             raise AssertionError("poisoned alerts were not parked within a minute")

@@ -198,6 +198,15 @@ def test_the_commands_do_what_the_api_does(running: Server, client: httpx2.Clien
     time.sleep(0.4)
     send(running, client, range(120))
     assert f"{CLASS}" in tocsin(data, "autoclose", "classes").stdout.decode()
+    invented = [{"title": f"a feed {n}"} for n in range(6)]
+    for number, alert in enumerate(invented):
+        client.post(ALERTS, params={"source": f"feed-{number}"}, json=alert)
+    running.settle()
+    few = tocsin(data, "autoclose", "classes", "--rows", "2", "--json")
+    assert len(json.loads(few.stdout)) == 2
+    assert next(iter(json.loads(few.stdout))) == CLASS
+    assert "and 5 smaller classes with 5 alerts" in few.stderr.decode()
+    assert len(client.get(f"{AUTOCLOSE}/classes", params={"limit": 3}).json()) == 3
     listed = json.loads(tocsin(data, "autoclose", "samples", "--limit", "1000", "--json").stdout)
     ids = [line["sample"]["alert_id"] for line in listed]
     assert ids

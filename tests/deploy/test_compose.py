@@ -120,6 +120,23 @@ def test_what_a_service_waits_for_and_mounts_exists(compose: dict[str, Any]) -> 
         assert volumes <= set(compose["volumes"]), name
 
 
+def test_who_gives_out_bundles_signs_with_one_key_that_outlives_a_container(
+    compose: dict[str, Any],
+) -> None:
+    signing = {
+        name
+        for name, service in compose["services"].items()
+        if any(
+            role in ROLES and ROLES[role].alert_routes for role in service.get("command", [])[1:]
+        )
+    }
+    assert signing == {"alert-ingestor", "console"}
+    for name in signing:
+        service = compose["services"][name]
+        assert service["volumes"] == ["signing:/data"]
+        assert not any(place.startswith("/data") for place in service["tmpfs"])
+
+
 # --- secret files --------------------------------------------------------------------------------
 
 

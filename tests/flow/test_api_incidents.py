@@ -106,6 +106,11 @@ def test_lists_page_by_cursor_and_refuse_what_cannot_be(client: httpx2.Client) -
     is_problem(client.get(f"{ACTIONS}/none"), 404, "not_found")
 
 
+def listed(client: httpx2.Client, **narrowed: str) -> set[str]:
+    page = client.get(INCIDENTS, params={"limit": 500, **narrowed}).json()
+    return {incident["incident_id"] for incident in page["incidents"]}
+
+
 def test_split_merge_close_reopen_assign_and_undo(
     client: httpx2.Client, incidents: dict[str, str]
 ) -> None:
@@ -117,6 +122,11 @@ def test_split_merge_close_reopen_assign_and_undo(
     assert alerts_of(client, new) == ours[:1]
     merged = client.post(f"{INCIDENTS}/{two}/merge", json={"incident_id": new}).json()
     assert sorted(a["alert_id"] for a in merged["alerts"]) == sorted(theirs + ours[:1])
+    assert new not in listed(client), "its alerts are another's now"
+    assert new not in listed(client, status="closed")
+    assert new in listed(client, merged="true")
+    assert two in listed(client, merged="true")
+    is_problem(client.get(INCIDENTS, params={"merged": "perhaps"}), 400, "bad_request")
     is_problem(client.post(f"{INCIDENTS}/{one}/undo"), 409, "conflict")
     assert client.post(f"{INCIDENTS}/{two}/undo").status_code == 200
     undone = client.post(f"{INCIDENTS}/{one}/undo", json={"reason": "back"}).json()
@@ -220,8 +230,14 @@ def test_the_command_line_shows_and_changes_the_same(
     assert alerts_of(client, new) == ours[:1]
     run("incident", "undo", one)
     run("incident", "merge", one, two)
+    assert two not in run("incident", "list")
+    assert f"merged into {one[:8]}" in run("incident", "list", "--merged")
     run("incident", "undo", one)
+    assert two in run("incident", "list")
     run("incident", "assign", one, "dora")
+    history = client.get(f"{INCIDENTS}/{one}").json()["history"]
+    ways = dict(change["actor"].split(":", 1) for change in history)  # who, not only from where
+    assert "cli" in ways
     assert "dora" in run("incident", "list", "--status", "open")
     run("incident", "close", one, "--reason", "done")
     assert "is closed" in run("incident", "close", one, code=2)

@@ -20,6 +20,7 @@ from tests.audited import HOSTILE, accept, live, work
 from tests.servers import environment, start, tocsin
 
 from tocsin.app import Store, open_store
+from tocsin.audit_chain import REGISTER, AuditRow, Head
 from tocsin.cli.audit import check_file
 from tocsin.errors import NotFoundError
 from tocsin.model import KeyScope
@@ -27,7 +28,6 @@ from tocsin.pipeline import FIRST
 from tocsin.ports import Failure
 from tocsin.settings import Settings
 from tocsin.store import audit, migrate
-from tocsin.store.audit_chain import REGISTER, AuditRow, Head
 from tocsin.store.audit_check import Report, places
 from tocsin.store.audit_trail import AuditStore
 from tocsin.store.database import Database
@@ -244,6 +244,42 @@ async def test_retention_leaves_a_trail_that_can_be_verified(settings: Settings)
         assert sum(row.action == "audit.pruned" for row in recorded) == 2
         await work(store, keyed, alerts=2)
         assert (await trail(store, "k").verify()).intact
+
+
+async def test_retention_goes_by_portions(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "PRUNED_AT_ONCE", 2)
+    await live(settings, processes=2)
+    async with open_store(settings) as store:
+        before = await trail(store).verify()
+        removed = await trail(store).prune(datetime.now(UTC) + timedelta(days=9), "an admin")
+        after = await trail(store).verify()
+        assert removed == before.rows - 2
+        assert after.intact, after.findings
+        details = [
+            json.loads(row.detail)["count"]
+            for row in await trail(store).newest(1000)
+            if row.action == "audit.pruned"
+        ]
+        assert sum(details) == removed
+        assert max(details) == 2
+
+
+async def test_people_let_the_oldest_part_go(settings: Settings, tmp_path: Path) -> None:
+    await live(settings.model_copy(update={"audit_key": SecretStr("k")}), processes=1)
+    run = partial(tocsin, tmp_path, database=settings.database_url, audit_key="k")
+    assert run("audit", "prune", "--before", "2026-01-01").stdout == b"nothing is that old\n"
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    done = run("audit", "prune", "--before", tomorrow)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(b" rows removed\n")
+    assert run("audit", "verify").returncode == 0
+    _, rows = await read(settings)
+    assert {row.actor for row in rows if row.action == "audit.pruned"} == {"cli"}
+    refused = run("audit", "prune", "--before", "soon")
+    assert refused.returncode == 2
+    assert b"Traceback" not in refused.stderr
 
 
 async def test_a_key_protects_what_was_written_before_it_was_set(settings: Settings) -> None:

@@ -119,9 +119,26 @@ def test_groups_are_scored_by_their_greatest(tmp_path: Path) -> None:
 def test_folds_keep_a_field_together(tmp_path: Path) -> None:
     rows = [{**row["alert"], "truth": row["disposition"]} for row in labelled(300)]
     file = write(tmp_path / "alerts.ndjson", rows)
-    found = measured(file, "--labels", "truth", "--folds", "3", "--by", "host")
+    page = tmp_path / "report.html"
+    found = measured(
+        file, "--labels", "truth", "--folds", "3", "--by", "host", "--html", str(page), "--perturb"
+    )
     assert found["alerts"] == 300
     assert found["examples"] > 0
+    assert len(found["models"]) == 3, "every fold's model is told, not only the last one's"
+    assert sum(use["alerts"] for use in found["models"]) == 300
+    versions = {use["version"] for use in found["models"]}
+    assert len(versions) == 3
+    text = page.read_text(encoding="utf-8")
+    assert all(version in text for version in versions)
+    # each alert is judged by its own fold's model under its other names too
+    assert found["changed"]["verdicts_changed"] < 0.2
+    assert "no intervals: there are 12 independent groups" in found["remarks"][0]
+    grouped = measured(
+        file, "--labels", "truth", "--folds", "3", "--by", "host", "--group-by", "host,name,ip"
+    )
+    assert "the intervals draw single groups of --group-by: there are 12" in grouped["remarks"][0]
+    assert grouped["measures"]["roc_auc"]["low"] is not None
 
 
 def test_alerts_that_were_learned_from_are_not_tested_on(tmp_path: Path) -> None:
@@ -163,3 +180,107 @@ def test_labels_may_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
     words = tmp_path / "labels.txt"
     words.write_text("\n".join("tp" if n < 5 else "fp" for n in range(20)), encoding="utf-8")
     assert measured(file, "--labels", str(words))["attacks"] == 5
+
+
+def test_a_tiny_sample_has_no_intervals_and_says_why(tmp_path: Path) -> None:
+    rows = [{**alert(n, attack=n < 2, hour=n), "truth": n < 2} for n in range(8)]
+    file = write(tmp_path / "alerts.ndjson", rows)
+    found = measured(file, "--labels", "truth")
+    assert found["measures"]["roc_auc"]["value"] is not None
+    assert {one["low"] for one in found["measures"].values()} == {None}
+    (remark,) = found["remarks"]
+    assert "no intervals" in remark
+    assert "8 independent groups" in remark
+    assert "2 with attacks" in remark
+    shown = run("evaluate", file, "--labels", "truth", "--html", str(tmp_path / "report.html"))
+    assert remark in " ".join(shown.stdout.split())
+    assert remark in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_cost_does_not_count_what_only_the_first_alerts_cost(tmp_path: Path) -> None:
+    rows = [{**alert(n, attack=n % 2 == 0, hour=n), "truth": n % 2 == 0} for n in range(400)]
+    few = write(tmp_path / "few.ndjson", rows[:20])
+    many = write(tmp_path / "many.ndjson", rows)
+    costs = [measured(file, "--labels", "truth")["cpu_seconds_per_1000"] for file in (few, many)]
+    assert costs[0] < 4 * costs[1], "loading the tables cost a few alerts some seconds before"
+
+
+def test_alerts_without_the_fields_of_groups_and_folds_are_told_and_kept_apart(
+    tmp_path: Path,
+) -> None:
+    rows = [{**alert(n, attack=n % 4 == 0, hour=n // 20), "truth": n % 4 == 0} for n in range(200)]
+    for row in rows[:40]:
+        del row["host"]
+    for row in rows[:10]:
+        del row["ip"]
+    file = write(tmp_path / "alerts.ndjson", rows)
+    found = measured(
+        file, "--labels", "truth", "--group-by", "host,ip", "--folds", "4", "--by", "host"
+    )
+    said = " | ".join(found["remarks"])
+    assert "40 of 200 alerts lack host" in said
+    assert "10 of 200 alerts lack ip" in said
+    assert "10 of 200 alerts have no field of --group-by" in said
+    assert "40 of 200 alerts lack host: folds" in said
+    sizes = [use["alerts"] for use in found["models"]]
+    assert len(sizes) == 4
+    assert min(sizes) >= 30, "they do not make one large fold"
+    groups = {(row["host"], row["ip"]) if "host" in row else row.get("ip") for row in rows}
+    assert found["scored"] == len(groups - {None}) + 10
+    gone = run("evaluate", file, "--labels", "truth", "--group-by", "host,nowhere")
+    assert gone.returncode == 2
+    assert "--group-by nowhere: no alert has this field" in gone.stderr
+
+
+def test_folds_of_one_value_leave_nothing_to_learn_from(tmp_path: Path) -> None:
+    rows = [{**alert(n, attack=n % 2 == 0, hour=n), "site": "a", "truth": n % 2 == 0}
+            for n in range(20)]  # fmt: skip
+    file = write(tmp_path / "alerts.ndjson", rows)
+    done = run("evaluate", file, "--labels", "truth", "--folds", "2", "--by", "site")
+    assert done.returncode == 2
+    assert "--by site: all alerts have the same value" in done.stderr
+
+
+def test_labels_of_a_file_go_on_through_all_files_of_alerts(tmp_path: Path) -> None:
+    rows = [alert(n, attack=n < 5, hour=1) for n in range(20)]
+    first = write(tmp_path / "1.ndjson", rows[:8])
+    second = write(tmp_path / "2.ndjson", rows[8:])
+    words = tmp_path / "labels.txt"
+    words.write_text("\n".join("tp" if n in {0, 9, 10} else "fp" for n in range(20)))
+    found = measured(first, second, "--labels", str(words))
+    assert (found["alerts"], found["attacks"]) == (20, 3)
+    alone = run("evaluate", first, "--labels", str(words))
+    assert alone.returncode == 2
+    assert "it labels alert 19 (counted from 0), but only 8 were read" in alone.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"index": -1, "label": "tp"}', '{"index": 1}', '{"index": 1e99, "label": 1}', "{" * 9,
+     '{"label": ' + "[" * 5000],
+)  # fmt: skip
+def test_a_label_without_a_place_is_refused(tmp_path: Path, line: str) -> None:
+    file = write(tmp_path / "alerts.ndjson", [alert(n, attack=n < 5, hour=1) for n in range(20)])
+    words = tmp_path / "labels.ndjson"
+    words.write_text('{"index": 0, "label": "tp"}\n' + line + "\n", encoding="utf-8")
+    done = run("evaluate", file, "--labels", str(words))
+    assert done.returncode == 2
+    assert "labels.ndjson: line 2: an index from 0 on and a label" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    file = write(tmp_path / "alerts.ndjson", labelled(20))
+    done = run("evaluate", file, "--html", str(tmp_path))
+    assert done.returncode == 2
+    assert "it is a folder" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_line_of_text_among_labelled_alerts_is_refused_and_told(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.ndjson"
+    write(file, labelled(20))
+    file.write_text(file.read_text(encoding="utf-8") + "a line of text\n", encoding="utf-8")
+    found = measured(str(file))
+    assert found["left_out"] == {"refused": 1, "undetermined": 0}
+    assert "alert 21" in found["complaints"][0]

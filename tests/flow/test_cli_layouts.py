@@ -35,6 +35,59 @@ def test_normalize_reads_every_layout(tmp_path: Path, layout: str, piped: bool) 
     assert "100%" in done.stderr.decode()
 
 
+CEF = "CEF:0|Example|Wall|1|100|Denied {%d}|5|src=192.0.2.1"
+ONE, TWO = json.dumps(ALERTS[0]), json.dumps(ALERTS[1])
+BROKEN = '{\n  "title": oops,\n  "a": {\n    "b": 1\n  }\n}'
+# name: lines, and what is found: "error", or the id of the rule (None for text without one)
+MIXED = {
+    "text, then JSON": (["Nov 25 10:00:00 fw: {denied}", ONE, CEF % 1], [None, "R-1", "100"]),
+    "JSON, then text": ([ONE, CEF % 1, TWO], ["R-1", "100", "R-2"]),
+    "JSON with mistakes": (
+        [ONE, '{"broken', '"a string"', "12", TWO],
+        ["R-1", "error", "error", "error", "R-2"],
+    ),
+    "text in braces": (
+        ["fw: denied", "{wall} denied", '{"cut": ', ONE],
+        [None, None, None, "R-1"],
+    ),
+    "pretty between text": (
+        [CEF % 1, json.dumps(ALERTS[0], indent=2), CEF % 2, json.dumps(ALERTS[1], indent=2)],
+        ["100", "R-1", "100", "R-2"],
+    ),
+    "pretty, then text": (
+        [json.dumps(ALERTS[0], indent=2), "[2026-11-25] sshd: a line", CEF % 1],
+        ["R-1", None, "100"],
+    ),
+    "broken, then text": (
+        [BROKEN, CEF % 1, "[1, 2] is text", '{"cut', CEF % 2],
+        ["error", "100", None, "error", "100"],
+    ),
+    "a number of 5,000 digits": (['{"n":\n  ' + "9" * 5000 + "\n}", ONE], ["error", "R-1"]),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_json_and_text_are_told_apart_line_by_line(tmp_path: Path, name: str) -> None:
+    lines, wanted = MIXED[name]
+    done = tocsin(tmp_path, "normalize", "-", stdin=("\ufeff" + "\n".join(lines)).encode())
+    assert done.returncode == int("error" in wanted), done.stderr.decode()
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [
+        "error" if "error" in one else one["alert"].get("rule", {}).get("id") for one in found
+    ] == wanted
+
+
+def test_a_damaged_gzip_file_is_one_clear_sentence(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(LAYOUTS["ndjson"] * 50))
+    packed[len(packed) // 2 :] = b"\xff" * (len(packed) // 2)
+    file = tmp_path / "alerts.gz"
+    file.write_bytes(packed)
+    done = tocsin(tmp_path, "normalize", file)
+    assert done.returncode == 2
+    assert str(file).encode() in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_triage_reads_pretty_documents(tmp_path: Path) -> None:
     file = tmp_path / "alerts.json"
     file.write_bytes(PRETTY)

@@ -139,6 +139,16 @@ def test_a_table_of_closed_incidents_is_imported(settings: Settings) -> None:
     assert {(row["source"], row["status"]) for row in found} == {("sentinel", "closed")}
 
 
+def test_a_table_of_our_own_is_not_taken_for_a_products(tmp_path: Path) -> None:
+    csv = b"alert_id,disposition\nA-1,perhaps {}\nA-2,duplicate\n"
+    done = tocsin(tmp_path, "decisions", "import", "-", stdin=csv)
+    assert done.returncode == 1
+    errors = done.stderr.decode()
+    assert "not known, left out: a file of decisions: perhaps {} (1)" in errors
+    assert "not judged, left out: a file of decisions: duplicate (1)" in errors
+    assert "Splunk" not in errors
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[1", b"[]"])
 def test_a_file_that_is_none_is_a_clear_line(tmp_path: Path, content: bytes) -> None:
     done = tocsin(tmp_path, "decisions", "import", "-", stdin=content)

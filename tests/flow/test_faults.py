@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
@@ -11,11 +11,13 @@ from tests.faults import (
     DEADLOCK,
     EVERY_TRANSACTION,
     FULL,
+    PARKED_FOLLOW_UPS,
     SERIALIZATION,
     Spoilt,
     deliver,
     is_whole,
     poisoned,
+    poisoned_follow_up,
 )
 from tests.flow.test_services import alert
 from tests.postgres import Postgres
@@ -175,6 +177,13 @@ def test_deliveries_that_come_twice_backwards_or_from_strangers_change_nothing(
     is_whole(spoilt, ids, parked=balance["parked"])
 
 
+def eventually(what: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"not within {seconds:g} s"
+        time.sleep(0.1)
+
+
 def test_a_poisoned_alert_in_every_stage_is_parked_there_and_its_neighbours_go_on(
     services: Fleet, spoilt: Spoilt, new: Iterator[dict[str, object]]
 ) -> None:
@@ -193,3 +202,38 @@ def test_a_poisoned_alert_in_every_stage_is_parked_there_and_its_neighbours_go_o
     assert set(errors) >= set(bad)
     assert all("poison {} %s" in errors[alert_id] for alert_id in bad)
     is_whole(spoilt, [*good, *bad], parked=balance["parked"])
+
+
+def test_a_poisoned_follow_up_is_parked_as_one_and_its_alert_stays_triaged(
+    services: Fleet, spoilt: Spoilt
+) -> None:
+    def placed() -> set[str]:
+        return set(spoilt.ids("SELECT alert_id FROM incident_alerts WHERE removed_at IS NULL"))
+
+    def parked() -> list[str]:
+        return spoilt.ids(PARKED_FOLLOW_UPS)
+
+    def entered() -> set[str]:
+        return set(spoilt.ids("SELECT alert_id FROM alert_entities"))
+
+    before = services.balance()
+    attack = {"title": "Malware beacon", "severity": "high", "host_name": "beside-the-poison"}
+    alerts = [{**attack, "rule_id": f"R-{number}"} for number in range(20)]
+    with spoilt.poisonous():
+        ids = post(services, [*alerts[:10], poisoned_follow_up("once"), *alerts[10:]])
+        bad = ids.pop(10)
+        balance = settled(services)
+        eventually(lambda: parked() == [bad] and set(ids) <= placed())
+    assert balance["triaged"] == before["triaged"] + 21
+    assert balance["parked"] == before["parked"]
+    is_whole(spoilt, [*ids, bad], parked=balance["parked"])
+    with services.client() as client:
+        alert = client.get("/api/v1/alerts", params={"host_name": "poison-for-after"}).json()
+        assert alert["alerts"][0]["status"] == "triaged"
+        assert "poison {} %s" in alert["alerts"][0]["error"]
+        followups = 'tocsin_followups{state="parked"} 1.0'
+        assert followups in client.get("/metrics").text
+        assert bad not in entered()
+        assert client.post(f"/api/v1/alerts/{bad}/retry").status_code == 200
+    eventually(lambda: not parked() and bad in entered())
+    assert services.balance() == balance

@@ -1,5 +1,6 @@
 """Lists by page are what one look at everything would give, whichever index they are found by."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.app import Store
+from tocsin.errors import InputError
 from tocsin.model import AlertStatus, Disposition, Severity
 from tocsin.store import finding
+from tocsin.store.incident_pages import IncidentFilter
 from tocsin.store.queries import AlertFilter, AlertSummary, _page
 from tocsin.store.tables import alerts, triage_results
 
@@ -161,3 +164,19 @@ def plan(page: finding.Wanted, connection: Connection) -> list[str]:
         assert "Sort" not in used, used
         assert "TEMP B-TREE" not in used, used
     return lines
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+async def test_times_at_the_edges_are_asked_for_or_refused_in_words(
+    store: Store, when: str
+) -> None:
+    moment = datetime.fromisoformat(when)
+    answers = await asyncio.gather(
+        store.queries.page(AlertFilter(since=moment)),
+        store.queries.page(AlertFilter(until=moment)),
+        store.incident_pages.page(IncidentFilter(since=moment)),
+        return_exceptions=True,
+    )
+    for answer in answers:  # PostgreSQL knows such moments
+        assert not isinstance(answer, Exception) or "years 1 to 9999" in str(answer)
+        assert not isinstance(answer, Exception) or isinstance(answer, InputError)

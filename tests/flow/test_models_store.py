@@ -1,6 +1,7 @@
 """The registry of models and leases, on both databases."""
 
 import asyncio
+import time
 
 import msgspec
 import pytest
@@ -98,3 +99,18 @@ async def test_a_lease_is_held_by_one_and_runs_out(store: Store) -> None:
     assert await store.leases.take("job", "late", 0.05)
     await asyncio.sleep(0.1)
     assert await store.leases.take("job", "later", 60)
+
+
+async def test_a_lease_runs_out_though_somebody_sets_the_clock(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.leases.since_done("job")
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + 86_400)
+    assert await store.leases.take("job", "early", 0.05)
+    monkeypatch.undo()
+    await asyncio.sleep(0.1)
+    assert await store.leases.take("job", "next", 60)
+    monkeypatch.setattr(time, "time", lambda: right() + 86_400)
+    assert not await store.leases.take("job", "thief", 60)
+    assert await store.leases.since_done("job") < 5

@@ -1,6 +1,8 @@
 """The queue of second opinions, on both databases: what is wanted, leased, recorded, raised."""
 
 import asyncio
+import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -17,13 +19,16 @@ from tocsin.model import (
     Dossier,
     Indicator,
     LedgerStep,
+    LookupRequest,
     LookupTool,
     ObservableType,
     Opinion,
     OpinionStatus,
 )
 from tocsin.narrate import selection
+from tocsin.narrate.looking import Looking
 from tocsin.ports import OpinionRequest
+from tocsin.redaction import Pseudonyms, Scope
 from tocsin.settings import ModelProvider, Settings
 from tocsin.store.opinions import Queue
 from tocsin.store.tables import alerts, closures, dispositions, opinions, triage_results
@@ -269,8 +274,43 @@ async def test_look_ups_find_alerts_indicators_and_decisions(
             assert await store.lookups.of_entity(kind, hostile, since, 10, but="x") == []
     assert await store.lookups.similar(dossier, since, 10) == []  # it names no rule
     indicator = Indicator(type=ObservableType.IP, value="192.0.2.9", source="a feed")
-    await store.indicators.upsert([indicator], actor="a test")
+    gone = msgspec.structs.replace(indicator, source="an old feed", expires_at=since)
+    await store.indicators.upsert([indicator, gone], actor="a test")
     assert [one.source for one in await store.lookups.indicator("192.0.2.9", 5)] == ["a feed"]
+
+
+@pytest.mark.parametrize("tool", list(LookupTool))
+async def test_whatever_a_model_asks_for_is_answered_and_raises_nothing(
+    store: Store, settings: Settings, tool: LookupTool
+) -> None:
+    (alert_id,) = await work(store, settings, 1)
+    names = Pseudonyms(Scope.of(settings))
+    looking = Looking(await loaded(store, alert_id), names, store.lookups, store.inventory)
+    for value in ("a\0b", "\0", "'; DROP TABLE alerts --", "x" * 5_000, "{} %s \x1b[31m", "HOST_9"):
+        asked = LookupRequest(tool=tool, value=value, hours=24)
+        entry, result = await looking.answer(asked)
+        assert entry.tool is tool
+        assert ("error" in json.loads(result)) is (entry.error is not None)
+        if "\0" in value:
+            assert entry.error == "value: nothing is named with the character NUL"
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0], ids=["forward", "back"])
+async def test_a_clock_that_jumps_takes_no_lease_away_and_makes_nobody_wait(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    store.dossiers.queue = wants(100)
+    (first, second) = await work(store, settings, 2)
+    (held,) = await store.opinions.lease(1, 60)
+    wrong = time.time() + jump
+    monkeypatch.setattr(time, "time", lambda: wrong)
+    async with open_store(settings) as new:  # on SQLite there is one process, and so one clock
+        other = store.opinions if store.database.sqlite else new.opinions
+        leased = [one.dossier.alert_id for one in await other.lease(5, 60)]
+        assert leased == [first if held.dossier.alert_id == second else second]
+        assert await other.postpone(leased[0], 0.05, "again")
+        await asyncio.sleep(0.1)
+        assert [one.dossier.alert_id for one in await other.lease(5, 60)] == leased
 
 
 async def test_what_a_person_has_decided_is_leased_as_such(

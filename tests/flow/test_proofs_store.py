@@ -3,11 +3,14 @@
 import msgspec
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlalchemy.engine import Connection
+from tests import tampering
 from tests.audited import work
 from tests.following import attack_alert, judge
 from tests.unit.learned_models import itself
 
-from tocsin.app import Store
+from tocsin.app import Store, open_store
 from tocsin.errors import NotFoundError
 from tocsin.model import (
     Change,
@@ -26,10 +29,20 @@ from tocsin.model import (
     ThreatLevel,
 )
 from tocsin.ports import OpinionRequest
-from tocsin.proof import Contents, Deriver, contents_of, examine, open_signer, pack
+from tocsin.proof import (
+    Contents,
+    Deriver,
+    check_rows,
+    contents_of,
+    examine,
+    open_signer,
+    pack,
+)
 from tocsin.settings import Settings
 from tocsin.store.opinions import Queue
-from tocsin.store.tables import alert_context, triage_results
+from tocsin.store.tables import alert_context, audit_logs, triage_results
+
+KEY = "a key of {this} installation: 100%"
 
 
 class Card(Record, frozen=True, kw_only=True):
@@ -124,8 +137,8 @@ async def test_a_verdict_that_a_second_opinion_raised_is_reproduced(
     assert contents.judged.dossier.verdict is not None
     assert contents.judged.dossier.verdict.risk_score == 99
     assert proof.outcome is ProofOutcome.REPRODUCED, proof
-    assert [row.action for row in contents.papers.audit] == ["opinion.recorded"]
-    assert all(row.hash for row in contents.papers.audit)
+    assert [row.action for row in contents.papers.audit] == ["chain.begun", "opinion.recorded"]
+    assert check_rows(contents.papers.audit).right == 2
     higher = sa.update(triage_results).values(risk_score=99.5)
     await store.database.write(lambda c: c.execute(higher).rowcount)
     _, proof = await proof_of(store, alert_id)
@@ -159,9 +172,58 @@ async def test_decisions_and_audit_rows_go_into_the_bundle(
     contents, proof = await proof_of(store, alert_id)
     assert proof.outcome is ProofOutcome.REPRODUCED
     assert [one.reason for one in contents.papers.decisions] == ["seen {} %s"]
-    assert [row.action for row in contents.papers.audit] == ["alert.decided"]
+    assert [row.action for row in contents.papers.audit] == ["chain.begun", "alert.decided"]
     written = msgspec.json.encode(contents.papers)
     assert b"seen {} %s" in written
+
+
+async def test_an_alert_named_as_a_table_is_brings_no_rows_of_others(
+    store: Store, settings: Settings
+) -> None:
+    await work(store, settings, 3)
+    await judge(store, settings, [beacon() | {"alert_id": "alerts"}])
+    assert (await store.proofs.papers("alerts")).audit == ()
+    await store.dossiers.reopen("alerts", actor="t")
+    await store.decisions.decide("alerts", Disposition.TRUE_POSITIVE, "w", actor="t")
+    audit = (await store.proofs.papers("alerts")).audit
+    assert [row.action for row in audit] == ["chain.begun", "alert.decided"]
+
+
+@pytest.mark.parametrize("key", ["", KEY], ids=["without a key", "with a key"])
+async def test_a_row_of_the_trail_that_was_edited_before_it_was_packed_is_found(
+    store: Store, settings: Settings, key: str
+) -> None:
+    (alert_id,) = await work(store, settings, 1)
+    keyed = settings.model_copy(update={"audit_key": SecretStr(key)})
+    async with open_store(keyed) as other:
+        for n, said in enumerate((Disposition.FALSE_POSITIVE, Disposition.TRUE_POSITIVE)):
+            await other.decisions.decide(alert_id, said, f"reason {n} {{}} %s", actor="t")
+    whole = (await store.proofs.papers(alert_id)).audit
+    assert [row.action for row in whole] == ["chain.begun", "alert.decided", "alert.decided"]
+    found = check_rows(whole, key)
+    assert (found.rows, found.right, found.linked, found.unchecked) == (3, 3, 2, 0)
+    assert found.wrong == ()
+    unkeyed = check_rows(whole)
+    assert (unkeyed.right, unkeyed.unchecked, unkeyed.wrong) == ((0, 3, ()) if key else (3, 0, ()))
+
+    def edit(connection: Connection) -> None:
+        tampering.drop_triggers(connection)
+        here = sa.and_(audit_logs.c.action == "alert.decided", audit_logs.c.sequence == 2)
+        text = whole[-1].detail.replace("reason 1", "another reason")
+        changed = sa.update(audit_logs).where(here).values(detail=text)
+        assert connection.execute(changed).rowcount == 1
+
+    await store.database.write(edit)
+    contents, proof = await proof_of(store, alert_id)
+    assert proof.outcome is ProofOutcome.REPRODUCED, "the verdict is untouched"
+    file = settings.data / "b.zip"
+    file.write_bytes(pack(contents, open_signer(settings)))
+    finding = examine(file, audit_keys=key)
+    assert finding.tampered == ()
+    assert finding.audit is not None
+    writer = whole[-1].writer
+    (wrong,) = finding.audit.wrong
+    assert wrong.startswith(f"{writer} row 2 is not what was written")
 
 
 async def test_what_is_not_there_is_not_proven(store: Store) -> None:

@@ -1,16 +1,29 @@
 """Old alerts go, by month and status, with all that was found about them; the rest stays."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tests.flow.test_lists import verdict
 from tests.servers import tocsin
 
 from tocsin.app import Store
+from tocsin.model import AlertStatus
+from tocsin.ports import EntityKey
 from tocsin.settings import Settings
-from tocsin.store.tables import alert_context, alert_keys, alert_work, alerts, triage_results
+from tocsin.store import history, retention
+from tocsin.store.tables import (
+    alert_context,
+    alert_keys,
+    alert_work,
+    alerts,
+    audit_logs,
+    prevalence,
+    triage_results,
+)
 
 NOW = datetime.now(UTC)
 OLD = (NOW - timedelta(days=200), NOW - timedelta(days=100))
@@ -86,3 +99,24 @@ async def test_what_waits_or_is_parked_stays_even_if_asked_for(
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode().splitlines()[-1] == "deleted 0 alerts"
     assert (await store.database.read(counts))["alerts"] == 48
+
+
+async def test_counts_of_days_that_nothing_looks_at_go_with_old_alerts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "PORTION", 3)
+    days = [(NOW - timedelta(days=back)).date().isoformat() for back in (0, 5, 28, 31, 90, 400)]
+    rows = [(kind, value, day, 2) for kind in ("host", "user") for value in "ab{" for day in days]
+    await store.database.write(lambda c: history.record(c, sorted(rows)))
+    key = EntityKey("host", "a")
+    before = await store.history.prevalence([key], NOW)
+    assert [n async for n in store.retention.purge(NOW, list(AlertStatus))] == []
+    left = await store.database.read(
+        lambda c: c.execute(sa.select(prevalence.c.day)).scalars().all()
+    )
+    assert sorted(left) == sorted(days[:3] * 6)
+    assert await store.history.prevalence([key], NOW) == before
+    assert before[key].month == 6
+    said = sa.select(audit_logs.c.detail).where(audit_logs.c.action == "counts.forgotten")
+    told = await store.database.read(lambda c: c.execute(said).scalars().all())
+    assert sum(json.loads(detail)["count"] for detail in told) == 18

@@ -26,7 +26,7 @@ from tocsin.runner import Sweeper, Worker
 from tocsin.settings import Settings
 from tocsin.store.dossiers import DossierStore
 from tocsin.store.queries import AlertFilter
-from tocsin.store.tables import metadata
+from tocsin.store.tables import alert_work, metadata
 
 LIMITS = Limits(1024 * 1024, 64)
 HOSTILE = 'poison {} {0} {"a": 1} %s %(x)s \n\0 \udcff ' + "x" * 5_000
@@ -100,6 +100,21 @@ async def test_attempts_are_counted_and_paused_in_between(store: Store, settings
     await worker.process([answer.alert_id])
     assert await store.dossiers.claim(FIRST.name, [answer.alert_id], 60) == set(), "it must pause"
     assert await store.dossiers.due(FIRST.name, rung_before=0, limit=10) == []
+
+
+async def test_an_alert_that_failed_for_weeks_is_tried_again_like_any_other(
+    store: Store, settings: Settings
+) -> None:
+    patient = settings.model_copy(update={"max_attempts": 10_000})
+    (answer,) = await accept(store, patient, [{"title": "poison"}])
+    often = sa.update(alert_work).values(attempts=2000)
+    await store.database.write(lambda c: c.execute(often).rowcount)
+    steps = [broken(FIRST, {answer.alert_id}), *STEPS[1:]]
+    worker = Worker(steps, resources(store, patient), store.dossiers, MemoryBus(), patient)
+    await worker.process([answer.alert_id])
+    row = await store.database.read(lambda c: c.execute(sa.select(alert_work)).one())
+    assert row.attempts == 2001
+    assert 800 < row.not_before - await store.dossiers.now() <= 900
 
 
 async def test_a_parked_alert_can_be_tried_again(store: Store, settings: Settings) -> None:

@@ -101,6 +101,15 @@ def test_only_listed_hosts_may_be_reached(url: str, allowed: bool, settings: Set
         HttpClient(url, listed)
 
 
+async def test_an_answer_that_cannot_be_unpacked_is_told(
+    settings: Settings, first: ModelServer
+) -> None:
+    first.behave = lambda *_: (200, {"content-encoding": "gzip"}, b"no gzip")
+    async with HttpClient(first.url, settings) as client:
+        with pytest.raises(InputError, match="cannot be read"):
+            await client.post("/v1/chat/completions", b"{}", {})
+
+
 async def test_requests_to_models_go_through_the_proxy(
     store: Store, settings: Settings, first: ModelServer
 ) -> None:

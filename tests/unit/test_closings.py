@@ -79,7 +79,15 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"Workflow": {"Status": "SUPPRESSED"}}, "AWS workflow", "no_decision"),
     ({"Workflow": {"Status": "NEW"}}, "AWS workflow", "unlabelled"),
     ({"Service": {"UserFeedback": "NOT_USEFUL"}}, "Amazon GuardDuty", "false_positive"),
-    ({"disposition": NEVER}, "Splunk Enterprise Security", "unknown"),
+    ({"disposition": NEVER}, "a file of decisions", "unknown"),
+    ({"disposition": "duplicate"}, "a file of decisions", "no_decision"),
+    ({"disposition": "FP"}, "a file of decisions", "false_positive"),
+    ({"disposition_label": NEVER}, "Splunk Enterprise Security", "unknown"),
+    (
+        {"disposition_label": NEVER, "disposition": "disposition:3"},
+        "Splunk Enterprise Security",
+        "false_positive",
+    ),
     ({"label": "probably fine"}, "a file of labels", "unknown"),
     ({}, "", "unlabelled"),
 ]

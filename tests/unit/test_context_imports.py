@@ -1,6 +1,7 @@
 """Imported files: formats, columns, words, and rows that cannot be used."""
 
 import gzip
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,14 @@ def test_a_file_that_cannot_be_used_says_why(rows: Any, content: bytes, complain
 def test_a_file_that_does_not_exist_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_rows(str(tmp_path / "none.csv"))
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.csv"
+    path.touch()
+    os.truncate(path, 1 << 40)  # it takes no room on the disk; nobody has as much memory
+    with pytest.raises(InputError, match="larger than 1024 MiB"):
+        read_rows(str(path))
 
 
 @settings(deadline=None)

@@ -156,3 +156,13 @@ def test_values_that_are_too_long_are_cut_and_noted() -> None:
     assert len(alert.process.command_line or "") == 32_768
     assert len(alert.user.id or "") == 2048
     assert "user.id was cut to 2048 characters" in alert.mapping.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "mac"),
+    [("00:00:5e:00:53:23", "00-00-5E-00-53-23"), ("0x00005e0053", None), ("0000_5e00532", None)],
+)
+def test_a_mac_address_has_twelve_hexadecimal_digits(text: str, mac: str | None) -> None:
+    payload = json.dumps({"title": "x", "source": {"mac": text}, "src_mac": text})
+    _, alert, _ = normalize_payload(payload)
+    assert alert.source.mac == mac

@@ -177,6 +177,23 @@ SECRET_PLACES = {
     "net user": "net user bob XYZZYX12 /add",
     "net use": r"net use z: \\fs\share XYZZYX12 /user:bob",
     "secure string": "ConvertTo-SecureString 'XYZZYX12' -AsPlainText -Force",
+    "piped secure string": "('XYZZYX12' | ConvertTo-SecureString -AsPlainText -Force)",
+    "variable": "$pw = 'XYZZYX12'",
+    "docker": "docker login -u bob -p XYZZYX12",
+    "sqlcmd": "sqlcmd -S db -U sa -P XYZZYX12",
+    "spraying": "crackmapexec smb 10.0.0.1 -u bob -p 'XYZZYX12' --shares",
+    "winrm": "evil-winrm -i dc -u bob -p XYZZYX12",
+    "ldap": "ldapsearch -x -D cn=x,dc=y -w XYZZYX12",
+    "redis": "redis-cli -h h -a XYZZYX12",
+    "openssl": "openssl enc -aes-256-cbc -in a -k XYZZYX12",
+    "task": "schtasks /create /ru bob /rp XYZZYX12 /tn t",
+    "htpasswd": "htpasswd -cb f bob XYZZYX12",
+    "aws configure": "aws configure set aws_secret_access_key XYZZYX12",
+    "registry": r"reg add HKLM\x /v DefaultPassword /t REG_SZ /d XYZZYX12 /f",
+    "impacket": "secretsdump.py corp/bob:XYZZYX12@10.0.0.5",
+    "vault": "vault login hvs.XYZZYX12aaaaaaaaaaaaaaaa",
+    "npm": "npm_XYZZYX12aaaaaaaaaaaaaaaaaaaa",
+    "chat": "https://hooks.slack.com/services/T0/B0/XYZZYX12",
     "sudo": "echo XYZZYX12 | sudo -S id",
     "account key": "AccountName=a;AccountKey=XYZZYX12+/abc==;",
     "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.XYZZYX12",
@@ -197,6 +214,22 @@ def test_a_secret_is_found_where_it_stands_and_kept_nowhere(place: str) -> None:
     assert "XYZZYX12" not in names.hide(text)
     assert "XYZZYX12" not in names.restore(names.hide(text))
     assert "XYZZYX12" not in str(names.mapping)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssh -l bob -p 2222 host",
+        "psql -U app -p 5432",
+        "mailto:bob@example.com",
+        "https://example.com/a:b@c",
+        "ConvertTo-SecureString -AsPlainText -Force",
+        "redis-cli -h cache ping",
+        "openssl x509 -in a.pem -noout",
+    ],
+)
+def test_what_is_no_secret_is_told(text: str) -> None:
+    assert "SECRET" not in pseudonyms().hide(text)
 
 
 @pytest.mark.parametrize("place", ["flag", "slash", "camel", "userinfo", "postgres", "net user"])
@@ -247,7 +280,8 @@ def test_a_name_that_a_statement_cuts_is_hidden_too() -> None:
 @pytest.mark.parametrize(
     "unit",
     ["_", "a", "-", "x@", "a.", "10.0.0.1 ", "mysql ", "%41", "\\", "::1", "password=", "/home/",
-     "net use ", "-p ", "eyJ", "QUFB", "&#65;", "\\u0041", "://a:", "S-1-5-21", "…", "(E1)", "ab"],
+     "net use ", "-p ", "eyJ", "QUFB", "&#65;", "\\u0041", "://a:", "S-1-5-21", "…", "(E1)", "ab",
+     "-u ", "-u a ", "openssl ", "reg password ", "a/b:c@", "'", '"|', "hooks.slack.com/services/"],
 )  # fmt: skip
 def test_hostile_texts_cost_little_time(unit: str) -> None:
     names = pseudonyms()

@@ -107,6 +107,20 @@ def test_a_window_that_cannot_be_read_is_none(tag: str) -> None:
     assert weight(cloud(EVENT, user)[1], "lookalike.window") == 0
 
 
+def test_a_window_without_end_is_one_wherever_its_ends_are() -> None:
+    tag = "change-window:0001-01-01T00:00:00+14:00/9999-12-31T23:59:59-12:00"
+    user = UserRecord(user_id="u-9", user_name="deployer", tags=(tag,))
+    assert weight(cloud(EVENT, user)[1], "lookalike.window") < 0
+
+
+@pytest.mark.parametrize(
+    "written", ["10.1.2.3", "10.1.2.3 ", "[fd00::1]", "fe80::1%a/b", "::ffff:10.1.2.3"]
+)
+def test_a_private_address_is_one_however_it_is_written(written: str) -> None:
+    _, verdict = cloud({**EVENT, "sourceIPAddress": written})
+    assert any("private address" in item.statement for item in verdict.evidence)
+
+
 def test_a_window_of_a_machine_counts_for_the_address_that_was_measured() -> None:
     tag = "change-window:2026-03-04T00:00:00Z/2026-03-05T00:00:00Z"
     machine = AssetRecord(asset_id="a-5", hostname="ws-5", ip=OURS, tags=(tag,))

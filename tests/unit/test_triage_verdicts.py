@@ -1,5 +1,7 @@
 """Whole alerts and what triage makes of them: verdicts, reasons, actions, and the step itself."""
 
+import json
+
 import msgspec
 import pytest
 from tests.known import Known
@@ -13,6 +15,7 @@ from tests.unit.triage_dossiers import (
     listed,
     names,
     network_alert,
+    weight,
 )
 
 from tocsin.errors import InputError
@@ -39,6 +42,7 @@ from tocsin.model import (
     User,
 )
 from tocsin.model import ObservableRole as Role
+from tocsin.normalize import normalize_payload
 from tocsin.ports import Resources
 from tocsin.settings import load
 from tocsin.triage import build, triage
@@ -191,3 +195,12 @@ async def test_the_step_fills_verdicts_in_order_and_adds_its_gap_once() -> None:
     assert done[1].gaps[0].subject == "rule"
     assert await work(done) == done
     assert batch == [known, unknown, known]
+
+
+@pytest.mark.parametrize(("level", "routine"), [("3", True), ("00015", False), ("٣x", False)])
+def test_only_a_low_level_of_wazuh_is_routine(level: str, routine: bool) -> None:
+    rule = {"level": level, "id": "99", "description": "x", "groups": ["z"]}
+    payload = json.dumps({"rule": rule, "agent": {"id": "001"}, "manager": {"name": "m"}})
+    source, alert, _ = normalize_payload(payload, "wazuh", NOW)
+    assert source == "wazuh"
+    assert (weight(triage(dossier(source, alert)), "prior.family.routine") < 0) is routine

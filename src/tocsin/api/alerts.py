@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
-from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
+from litestar.status_codes import HTTP_202_ACCEPTED
 
 from tocsin import metrics, traces
-from tocsin.api.access import needs
+from tocsin.api.access import actor_of, needs
+from tocsin.api.asked import PageSize, changes, zoned
 from tocsin.api.closing import reopen_alert
 from tocsin.api.problems import problem
 from tocsin.api.proofs import read_bundle, verify_alert
@@ -23,7 +24,6 @@ from tocsin.normalize import to_ecs, to_ocsf
 from tocsin.pipeline import FIRST, STEPS
 from tocsin.ports import Accepted
 from tocsin.runner import ring
-from tocsin.store.accounts import ApiKey
 from tocsin.store.queries import SORTS, AlertFilter, AlertPage
 
 _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
@@ -67,7 +67,10 @@ async def send_alerts(
     request: Request[Any, Any, Any],
     source: Annotated[
         str | None,
-        QueryParameter(description="Name of the source; detected from the payload if left out."),
+        QueryParameter(
+            description="Name of the source, kept where no definition recognises the payload; "
+            "detected if left out."
+        ),
     ] = None,
 ) -> Response[bytes]:
     """Accept alerts; see the route's description."""
@@ -124,16 +127,15 @@ async def list_alerts(
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
     sort: FromQuery[str] = "received_at",
-    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
+    limit: PageSize = 50,
     cursor: FromQuery[str | None] = None,
 ) -> AlertPage:
     """A page of alerts."""
     system: System = request.app.state.system
     if sort not in SORTS:
         raise InputError(f"sort: one of {', '.join(SORTS)}")
-    for name, moment in (("since", since), ("until", until)):
-        if moment is not None and moment.tzinfo is None:
-            raise InputError(f"{name}: give the time with its zone, e.g. 2026-03-04T12:00:00Z")
+    zoned("since", since)
+    zoned("until", until)
     wanted = AlertFilter(
         status=status,
         severity=severity,
@@ -183,17 +185,11 @@ async def read_alert(
     return Response(_encoder.encode(exported(dossier, export)), media_type="application/json")
 
 
-@post(
-    "/{alert_id:str}/retry",
-    guards=[needs(KeyScope.WRITE)],
-    status_code=HTTP_200_OK,
-    summary="Try a parked alert again",
-)
+@changes("/{alert_id:str}/retry", summary="Try a parked alert again")
 async def retry_alert(request: Request[Any, Any, Any], alert_id: FromPath[str]) -> dict[str, str]:
     """Give a parked alert its attempts back and ring for it."""
     system: System = request.app.state.system
-    key: ApiKey = request.auth
-    status = await system.store.dossiers.unpark(alert_id, actor=f"key:{key.key_id}")
+    status = await system.store.dossiers.unpark(alert_id, actor=actor_of(request))
     if status is None:
         raise NotFoundError(f"there is no parked alert {alert_id}")
     await ring(system.bus, FIRST.takes, [alert_id])  # a later step hears of it from the sweeper

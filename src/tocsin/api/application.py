@@ -18,6 +18,7 @@ from swagger_ui_bundle import swagger_ui_path
 from tocsin import __version__, metrics
 from tocsin.api import alerts, chat, closing, decisions, health, incidents, models, remediation
 from tocsin.api.access import Doorkeeper
+from tocsin.api.asked import without_nul
 from tocsin.api.problems import (
     on_any_error,
     on_http_error,
@@ -74,6 +75,7 @@ def create_application(system: System, *, alert_routes: bool = True) -> Litestar
             RecursionError: on_too_deep,
             Exception: on_any_error,
         },
+        guards=[without_nul],
         middleware=[_measured],
         request_max_body_size=system.settings.max_body_bytes,
         openapi_config=_openapi(),

@@ -7,12 +7,12 @@ from litestar import Request, Router, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
-from tocsin.api.access import needs
+from tocsin.api.access import actor_of, needs
+from tocsin.api.asked import changes
 from tocsin.app import System
 from tocsin.closing import Autoclose, ClosingPreview, ClosingReport
 from tocsin.errors import NotFoundError
 from tocsin.model import AlertStatus, ClosingRules, KeyScope, Record
-from tocsin.store.accounts import ApiKey
 from tocsin.store.samples import QueuedSample
 
 SAID_LIMIT = 1000
@@ -62,7 +62,7 @@ async def begin_policy(
 ) -> ClosingReport:
     """Begin anew."""
     autoclose = _autoclose(request)
-    await autoclose.begin(data, actor=_actor(request))
+    await autoclose.begin(data, actor=actor_of(request))
     return await autoclose.report()
 
 
@@ -70,21 +70,21 @@ async def begin_policy(
     "/classes",
     guards=[needs(KeyScope.READ)],
     summary="List classes",
-    description="How many of the newest triaged alerts each class SOURCE/KIND has.",
+    description="How many of the newest triaged alerts each class SOURCE/KIND has; the `limit` "
+    "largest ones.",
 )
 async def list_classes(
     request: Request[Any, Any, Any],
     alerts: Annotated[int, QueryParameter(ge=1, le=1_000_000)] = 20_000,
+    limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100,
 ) -> dict[str, int]:
     """The classes, largest first."""
     found: Counter[str] = await _autoclose(request).classes(alerts)
-    return dict(found.most_common())
+    return dict(found.most_common(limit))
 
 
-@post(
+@changes(
     "/preview",
-    guards=[needs(KeyScope.WRITE)],
-    status_code=HTTP_200_OK,
     summary="What would it have closed?",
     description="What the samples prove, what the policy would have closed of the newest alerts, "
     "and every alert among them that people call an attack. Closes nothing.",
@@ -94,7 +94,7 @@ async def preview(
     alerts: Annotated[int, QueryParameter(ge=1, le=1_000_000)] = 20_000,
 ) -> ClosingPreview:
     """A preview and its digest."""
-    return await _autoclose(request).preview(actor=_actor(request), alerts=alerts)
+    return await _autoclose(request).preview(actor=actor_of(request), alerts=alerts)
 
 
 @post(
@@ -107,14 +107,12 @@ async def preview(
 async def enable(request: Request[Any, Any, Any], data: JSONBody[Enabling]) -> ClosingReport:
     """From shadow, or off, to on."""
     autoclose = _autoclose(request)
-    await autoclose.enable(data.digest, actor=_actor(request))
+    await autoclose.enable(data.digest, actor=actor_of(request))
     return await autoclose.report()
 
 
-@post(
+@changes(
     "/disable",
-    guards=[needs(KeyScope.WRITE)],
-    status_code=HTTP_200_OK,
     summary="Kill switch",
     description="When this is answered no alert is closed any more, in any process.",
 )
@@ -123,7 +121,7 @@ async def disable(
 ) -> dict[str, str | bool]:
     """Off, at once; the answer waits for batches under way."""
     reason = (data.reason if data else "")[:SAID_LIMIT] or "switched off by a person"
-    changed = await _autoclose(request).disable(reason, actor=_actor(request))
+    changed = await _autoclose(request).disable(reason, actor=actor_of(request))
     return {"mode": "off", "changed": changed}
 
 
@@ -151,17 +149,15 @@ async def list_samples(
     )
 
 
-@post(
+@changes(
     "/{alert_id:str}/reopen",
-    guards=[needs(KeyScope.WRITE)],
-    status_code=HTTP_200_OK,
     summary="Reopen an alert that the policy closed",
     description="On an alert that people have decided on, undo their decision instead.",
 )
 async def reopen_alert(request: Request[Any, Any, Any], alert_id: FromPath[str]) -> dict[str, str]:
     """Give an alert that was closed back to people."""
     system: System = request.app.state.system
-    if not await system.store.dossiers.reopen(alert_id, actor=_actor(request)):
+    if not await system.store.dossiers.reopen(alert_id, actor=actor_of(request)):
         raise NotFoundError(f"the policy has not closed {alert_id}, or people decided on it")
     return {"alert_id": alert_id, "status": AlertStatus.TRIAGED.value}
 
@@ -169,11 +165,6 @@ async def reopen_alert(request: Request[Any, Any, Any], alert_id: FromPath[str])
 def _autoclose(request: Request[Any, Any, Any]) -> Autoclose:
     system: System = request.app.state.system
     return Autoclose(system.store.closing)
-
-
-def _actor(request: Request[Any, Any, Any]) -> str:
-    key: ApiKey = request.auth
-    return f"key:{key.key_id}"
 
 
 router = Router(

@@ -4,16 +4,16 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Router, delete, get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar import Request, Router, delete, get
+from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from tocsin import metrics
-from tocsin.api.access import needs
+from tocsin.api.access import actor_of, needs
+from tocsin.api.asked import PageSize, changes, zoned
 from tocsin.app import System
 from tocsin.errors import InputError, NotFoundError, TocsinError
 from tocsin.model import AlertStatus, Disposition, KeyScope, Record, RiskLevel, Severity
-from tocsin.store.accounts import ApiKey
 from tocsin.store.bulk_decisions import BulkDecision, Match, described
 from tocsin.store.decided import Decision
 from tocsin.store.decisions import REASON_LIMIT
@@ -90,10 +90,8 @@ class Bulks(Record, frozen=True, kw_only=True, omit_defaults=False):
     bulks: tuple[BulkDecision, ...]
 
 
-@post(
+@changes(
     "/alerts/{alert_id:str}/disposition",
-    guards=[needs(KeyScope.WRITE)],
-    status_code=HTTP_200_OK,
     summary="Decide an alert",
     description="true_positive, benign_positive (the rule was right, the activity is allowed) and "
     "false_positive close the alert; undetermined leaves it open. A later decision supersedes an "
@@ -105,7 +103,7 @@ async def decide(
     """Decide one alert."""
     system: System = request.app.state.system
     outcome = await system.store.decisions.decide(
-        _alert(alert_id), data.disposition, _reason(data.reason), actor=_actor(request)
+        alert_id, data.disposition, _reason(data.reason), actor=actor_of(request)
     )
     metrics.DECISIONS.labels("decided", data.disposition.value).inc()
     return Decided(
@@ -125,7 +123,7 @@ async def decide(
 async def history(request: Request[Any, Any, Any], alert_id: FromPath[str]) -> History:
     """An alert's decisions."""
     system: System = request.app.state.system
-    found = await system.store.decided.history(_alert(alert_id))
+    found = await system.store.decided.history(alert_id)
     if found is None:
         raise NotFoundError(f"there is no alert {alert_id}")
     return History(dispositions=tuple(found))
@@ -141,15 +139,13 @@ async def history(request: Request[Any, Any, Any], alert_id: FromPath[str]) -> H
 async def undo(request: Request[Any, Any, Any], disposition_id: FromPath[str]) -> dict[str, str]:
     """Undo one decision."""
     system: System = request.app.state.system
-    alert_id = await system.store.decisions.undo(_decision(disposition_id), actor=_actor(request))
+    alert_id = await system.store.decisions.undo(disposition_id, actor=actor_of(request))
     metrics.DECISIONS.labels("undone", "any").inc()
     return {"disposition_id": disposition_id, "alert_id": alert_id}
 
 
-@post(
+@changes(
     "/dispositions/bulk",
-    guards=[needs(KeyScope.WRITE)],
-    status_code=HTTP_200_OK,
     summary="Decide many alerts at once",
     description="First with preview: true, which changes nothing and answers with the count, a "
     "sample, counts by rule, source and verdict, the filter as it was used and a token. Then with "
@@ -158,7 +154,7 @@ async def undo(request: Request[Any, Any, Any], disposition_id: FromPath[str]) -
 async def decide_many(request: Request[Any, Any, Any], data: JSONBody[NewBulk]) -> Bulk:
     """Preview or decide what a filter matches."""
     system: System = request.app.state.system
-    bulks, actor, reason = system.store.bulk_decisions, _actor(request), _reason(data.reason)
+    bulks, actor, reason = system.store.bulk_decisions, actor_of(request), _reason(data.reason)
     wanted = filter_of(msgspec.structs.asdict(data.filter))
     if data.preview:
         match = await bulks.match(wanted)
@@ -183,7 +179,7 @@ async def decide_many(request: Request[Any, Any, Any], data: JSONBody[NewBulk]) 
 )
 async def list_bulks(
     request: Request[Any, Any, Any],
-    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
+    limit: PageSize = 50,
 ) -> Bulks:
     """The last bulk decisions."""
     system: System = request.app.state.system
@@ -203,7 +199,7 @@ async def undo_bulk(
     """Undo many decisions that were made at once."""
     system: System = request.app.state.system
     undone = 0
-    async for count in system.store.bulk_decisions.undo(_decision(bulk_id), actor=_actor(request)):
+    async for count in system.store.bulk_decisions.undo(bulk_id, actor=actor_of(request)):
         undone += count
         metrics.DECISIONS.labels("undone", "any").inc(count)
     return {"bulk_id": bulk_id, "undone": undone}
@@ -219,9 +215,7 @@ def filter_of(given: dict[str, Any]) -> AlertFilter:
     if not fields:
         raise InputError("filter: give at least one field, e.g. rule_id; an empty one matches all")
     for name in ("since", "until"):
-        moment = fields.get(name)
-        if moment is not None and moment.tzinfo is None:
-            raise InputError(f"{name}: give the time with its zone, e.g. 2026-03-04T12:00:00Z")
+        zoned(name, fields.get(name))
     for name, value in fields.items():
         if isinstance(value, str):
             fields[name] = named(value, InputError(f"{name}: no value holds the character NUL"))
@@ -240,23 +234,10 @@ def named(text: str, wrong: TocsinError) -> str:
     return text
 
 
-def _alert(alert_id: str) -> str:
-    return named(alert_id, NotFoundError("there is no such alert"))
-
-
-def _decision(decision_id: str) -> str:
-    return named(decision_id, NotFoundError("there is no such decision"))
-
-
 def _reason(reason: str) -> str:
     if not reason.strip():
         raise InputError("reason: say why, in a few words; it is shown to whoever looks next")
     return reason
-
-
-def _actor(request: Request[Any, Any, Any]) -> str:
-    key: ApiKey = request.auth
-    return f"key:{key.key_id}"
 
 
 router = Router(

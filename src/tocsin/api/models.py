@@ -7,13 +7,10 @@ from litestar import Request, Response, Router, get, post
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
-from tocsin.api.access import needs
-from tocsin.api.decisions import named
+from tocsin.api.access import actor_of, needs
 from tocsin.app import System
-from tocsin.errors import NotFoundError
 from tocsin.evaluation.diagram import Series, reliability_svg
 from tocsin.model import KeyScope, Record
-from tocsin.store.accounts import ApiKey
 from tocsin.store.models import ModelEntry
 from tocsin.trial.card import Card
 
@@ -61,7 +58,7 @@ async def list_models(request: Request[Any, Any, Any]) -> Models:
 async def read_model(request: Request[Any, Any, Any], version: FromPath[str]) -> Response[bytes]:
     """One model, whole."""
     system: System = request.app.state.system
-    entry, artifact, card = await system.store.models.find(_known(version))
+    entry, artifact, card = await system.store.models.find(version)
     body = {**msgspec.structs.asdict(entry), "card": card, "artifact": artifact}
     return Response(_encoder.encode(body), media_type="application/json")
 
@@ -76,7 +73,7 @@ async def read_model(request: Request[Any, Any, Any], version: FromPath[str]) ->
 async def reliability(request: Request[Any, Any, Any], version: FromPath[str]) -> Response[str]:
     """The reliability diagram."""
     system: System = request.app.state.system
-    _, _, card = await system.store.models.find(_known(version))
+    _, _, card = await system.store.models.find(version)
     return Response(diagram_of(_card.decode(card)), media_type=SVG)
 
 
@@ -91,13 +88,8 @@ async def reliability(request: Request[Any, Any, Any], version: FromPath[str]) -
 async def use_model(request: Request[Any, Any, Any], version: FromPath[str]) -> ModelInUse:
     """Change the champion."""
     system: System = request.app.state.system
-    key: ApiKey = request.auth
-    before = await system.store.models.use(_known(version), actor=f"key:{key.key_id}")
+    before = await system.store.models.use(version, actor=actor_of(request))
     return ModelInUse(live=version, before=before)
-
-
-def _known(version: str) -> str:
-    return named(version, NotFoundError("there is no such model"))
 
 
 def diagram_of(card: Card) -> str:

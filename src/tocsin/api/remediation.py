@@ -1,13 +1,13 @@
 """`/api/v1/remediation`: proposed actions, approved or rejected; nothing is executed yet."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
-from litestar import Request, Router, get, post
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from litestar.status_codes import HTTP_200_OK
+from litestar import Request, Router, get
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from tocsin.api.access import actor_of, needs
+from tocsin.api.asked import PageSize, changes
 from tocsin.app import System
 from tocsin.model import KeyScope, Record, Remediation, RemediationStatus
 from tocsin.store.remediation import RemediationFilter, RemediationPage
@@ -47,7 +47,7 @@ async def list_actions(
     entity_type: FromQuery[str | None] = None,
     entity: FromQuery[str | None] = None,
     action: FromQuery[str | None] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
+    limit: PageSize = 50,
     cursor: FromQuery[str | None] = None,
 ) -> RemediationPage:
     """A page of actions."""
@@ -63,10 +63,8 @@ async def read_action(request: Request[Any, Any, Any], action_id: FromPath[str])
     return await system.store.remediation.read(action_id)
 
 
-@post(
+@changes(
     "/{action_id:str}/approve",
-    guards=[needs(KeyScope.WRITE)],
-    status_code=HTTP_200_OK,
     summary="Approve a proposed action",
     description="`digest` is that of the action as it was read: what is approved is exactly that. "
     "409 when it is not proposed any more or is something else. The approval ends after "
@@ -86,10 +84,8 @@ async def approve_action(
     )
 
 
-@post(
+@changes(
     "/{action_id:str}/reject",
-    guards=[needs(KeyScope.WRITE)],
-    status_code=HTTP_200_OK,
     summary="Reject a proposed action, or take its approval back",
     description="409 when it was rejected already. " + NOTHING_RUNS,
 )

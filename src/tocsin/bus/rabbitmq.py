@@ -10,7 +10,8 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
 import aio_pika
 import msgspec
@@ -29,6 +30,7 @@ CONNECT_SECONDS = 10.0
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 AWAY_SECONDS = 1.0
+WATCH_SECONDS = 2.0  # between two looks at whether a consumer still is one
 TRACES = "tocsin-traces"
 ID_LIMIT = 128  # characters of an alert's id; what is longer is not ours
 # aiormq raises RuntimeError on a connection that has just been closed.
@@ -44,12 +46,22 @@ class Envelope:
 
     ids: Sequence[str]
     message: AbstractIncomingMessage
-    traces: Traces = field(default_factory=dict)
+    traces: Traces
+    subscription: "_Subscription"
 
     async def acknowledge(self) -> None:
         """Tell the broker to forget it; a broker that is away delivers it again, harmlessly."""
+        self.subscription.held -= 1
         with contextlib.suppress(*BROKEN):
             await self.message.ack()
+
+
+@dataclass(slots=True)
+class _Subscription:
+    """What came over one consumer: deliveries in all, and those not acknowledged yet."""
+
+    came: int = 0
+    held: int = 0
 
 
 class RabbitBus:
@@ -162,8 +174,9 @@ class RabbitBus:
         """The connection; a new one, with the topology declared, if the last one broke."""
         async with self._connecting:
             if self._connection is None or self._connection.is_closed:
-                connection = await aio_pika.connect(self._url, timeout=CONNECT_SECONDS)
-                await declare(connection, self._queues)
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    connection = await aio_pika.connect(self._url)
+                    await declare(connection, self._queues)
                 self._connection, self._publisher = connection, None
             return self._connection
 
@@ -230,16 +243,14 @@ class _Listener:
         pause = FIRST_PAUSE
         while True:
             try:
-                connection = await self._bus.connection()
-                channel = await connection.channel()
-                await channel.set_qos(prefetch_count=PREFETCH)
-                self._broken.clear()
-                channel.close_callbacks.add(self._on_broken)
-                queue = await declare_queue(channel, self._queue)
-                await queue.consume(self._on_message)
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    channel, subscription = await self._subscribe()
                 log.info("bus.consuming", queue=self._queue)
                 pause = FIRST_PAUSE
-                await self._watch(channel)
+                await self._watch(subscription)
+                if not channel.is_closed:  # what it still holds is delivered again
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        await channel.close()
             except BROKEN as error:
                 log.warning("bus.broken", queue=self._queue, error=repr(error)[:300], pause=pause)
                 await self._bus.drop()
@@ -247,26 +258,59 @@ class _Listener:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def _watch(self, channel: AbstractChannel) -> None:
-        """Return when the consumer is gone: the channel closed, or the queue was deleted."""
+    async def _subscribe(self) -> tuple[AbstractChannel, _Subscription]:
+        subscription = _Subscription()
+        channel = await (await self._bus.connection()).channel()
+        await channel.set_qos(prefetch_count=PREFETCH)
+        self._broken.clear()
+        channel.close_callbacks.add(self._on_broken)
+        underlay = await channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(self._on_broken)
+        queue = await declare_queue(channel, self._queue)
+        await queue.consume(partial(self._on_message, subscription))
+        return channel, subscription
+
+    async def _watch(self, subscription: _Subscription) -> None:
+        """Return when the consumer is gone or deaf.
+
+        It is gone when its channel closed or its queue was deleted. Where a queue was deleted and
+        declared again at that very moment, the broker may count a consumer that it never delivers
+        to: deaf is one that gets nothing from one look to the next, though it has room and the
+        queue has messages.
+        """
+        before = -1
         while not self._broken.is_set():
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._broken.wait(), 2.0)
+                await asyncio.wait_for(self._broken.wait(), WATCH_SECONDS)
                 return
+            waiting, consumers = await self._look()
+            if not consumers:
+                return
+            idle = subscription.came == before and subscription.held < PREFETCH
+            if waiting and idle:
+                log.warning("bus.deaf", queue=self._queue, waiting=waiting)
+                return
+            before = subscription.came
+
+    async def _look(self) -> tuple[int, int]:
+        """Messages that wait in the queue, and its consumers in all processes."""
+        async with asyncio.timeout(CONNECT_SECONDS):
             probe = await (await self._bus.connection()).channel()
             async with probe:
-                declared = await probe.declare_queue(self._queue, passive=True)
-                if not declared.declaration_result.consumer_count:
-                    await channel.close()
-                    return
+                found = (await probe.declare_queue(self._queue, passive=True)).declaration_result
+        return found.message_count or 0, found.consumer_count or 0
 
     def _on_broken(self, *_: object) -> None:
         self._broken.set()
 
-    async def _on_message(self, message: AbstractIncomingMessage) -> None:
+    async def _on_message(
+        self, subscription: _Subscription, message: AbstractIncomingMessage
+    ) -> None:
+        subscription.came += 1
+        subscription.held += 1
         async with self._arrived:
             ids = ids_of(message)
-            self._waiting.append(Envelope(ids, message, traces_of(message, ids)))
+            self._waiting.append(Envelope(ids, message, traces_of(message, ids), subscription))
             self._arrived.notify()
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tocsin.cli.incident import ACTOR, Database, run_on_store
+from tocsin.cli.decide import actor
+from tocsin.cli.incident import Database, run_on_store
 from tocsin.cli.look import console, plain, table
 from tocsin.model import Remediation, RemediationStatus
 from tocsin.settings import load
@@ -95,7 +96,7 @@ def approve(
     approved = run_on_store(
         database,
         lambda store: store.remediation.approve(
-            action, digest, lifetime=timedelta(hours=hours), actor=ACTOR, reason=reason
+            action, digest, lifetime=timedelta(hours=hours), actor=actor(), reason=reason
         ),
     )
     typer.echo(
@@ -112,7 +113,7 @@ def reject(action: Id, reason: Reason, database: Database = None) -> None:
     """
     rejected = run_on_store(
         database,
-        lambda store: store.remediation.reject(action, None, actor=ACTOR, reason=reason),
+        lambda store: store.remediation.reject(action, None, actor=actor(), reason=reason),
     )
     typer.echo(plain(f"rejected: {rejected.title}"))
 

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -12,12 +13,12 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from tocsin.audit_chain import AuditRow, Head
 from tocsin.cli.importing import printable
 from tocsin.cli.look import console, plain, table
 from tocsin.errors import InputError
 from tocsin.settings import Settings, load
 from tocsin.store import migrate
-from tocsin.store.audit_chain import AuditRow, Head
 from tocsin.store.audit_check import Checker, Report, places
 from tocsin.store.audit_trail import AuditStore
 from tocsin.store.database import Database
@@ -135,6 +136,30 @@ def show(
     console().print(shown)
 
 
+@app.command("prune")
+def prune(
+    before: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day (UTC) that stays.")
+    ],
+    database: DatabaseUrl = None,
+) -> None:
+    """Remove the oldest part of the trail; what is left can still be verified.
+
+    Export it first: what is removed cannot be brought back. That it was removed, by whom and up to
+    where is recorded.
+
+    Example: tocsin audit prune --before 2026-01-01
+    """
+    first = before.replace(tzinfo=UTC)
+    removed = asyncio.run(_prune(load(database=database), first))
+    typer.echo(f"{removed} rows removed" if removed else "nothing is that old")
+
+
+async def _prune(settings: Settings, before: datetime) -> int:
+    async with _trail(settings) as trail:
+        return await trail.prune(before, "cli")
+
+
 async def _verify(settings: Settings, anchors: Sequence[Head]) -> Report:
     async with _trail(settings) as trail:
         with _progress() as progress:
@@ -164,11 +189,12 @@ async def _newest(settings: Settings, limit: int, subject: str | None) -> list[A
 @asynccontextmanager
 async def _trail(settings: Settings) -> AsyncIterator[AuditStore]:
     """The trail as it is: nothing is migrated, so that checking changes nothing."""
-    database = Database(settings.database_url)
+    key = settings.audit_key.get_secret_value()
+    database = Database(settings.database_url, audit_key=key)
     try:
         if await migrate.current(database) is None:
             raise InputError("the database has no tables of Tocsin (make them: tocsin db upgrade)")
-        yield AuditStore(database, settings.audit_key.get_secret_value())
+        yield AuditStore(database, key)
     finally:
         await database.close()
 

@@ -10,6 +10,7 @@ import typer
 
 from tocsin.app import Store, open_store
 from tocsin.cli.closing_tables import show_outcomes, show_preview, show_report
+from tocsin.cli.decide import actor
 from tocsin.cli.look import console, plain, table
 from tocsin.closing import Autoclose, look_size
 from tocsin.closing.bounds import samples_needed
@@ -18,7 +19,6 @@ from tocsin.model import ClosingRules
 from tocsin.settings import load
 
 T = TypeVar("T")
-ACTOR = "cli"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,21 +46,35 @@ def show(database: Database = None, json: Json = False) -> None:
 
 
 @app.command("classes")
-def classes(alerts: Alerts = 20_000, database: Database = None, json: Json = False) -> None:
-    """List the classes SOURCE/KIND of the newest triaged alerts, to choose from.
+def classes(
+    alerts: Alerts = 20_000,
+    rows: Annotated[int, typer.Option(min=1, help="Classes to list.")] = 40,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """List the classes SOURCE/KIND of the newest triaged alerts, largest first, to choose from.
 
-    Choose before people have judged samples: choosing by what they said would void the bound.
+    Senders may name sources as they like, and each name makes classes of its own; small classes
+    never get the samples that a proof takes. Choose before people have judged samples: choosing by
+    what they said would void the bound.
 
     Example: tocsin autoclose classes --alerts 50000
     """
     found = _with(database, lambda autoclose, _: autoclose.classes(alerts))
+    largest = found.most_common(rows)
     if json:
-        _print_json(dict(found.most_common()))
-        return
-    shown = table("class", "alerts", "share (%)")
-    for name, count in found.most_common():
-        shown.add_row(plain(name), str(count), f"{100 * count / found.total():.1f}")
-    console().print(shown)
+        _print_json(dict(largest))
+    else:
+        shown = table("class", "alerts", "share (%)")
+        for name, count in largest:
+            shown.add_row(plain(name), str(count), f"{100 * count / found.total():.1f}")
+        console().print(shown)
+    if len(found) > len(largest):
+        left = found.total() - sum(count for _, count in largest)
+        typer.echo(
+            f"… and {len(found) - len(largest)} smaller classes with {left} alerts; see --rows",
+            err=True,
+        )
 
 
 @app.command("shadow")
@@ -110,9 +124,9 @@ def shadow(
     try:
         more = msgspec.json.decode(rules, type=dict[str, object]) if rules else {}
         wanted = msgspec.convert(given | more, ClosingRules)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InputError(f"the rules cannot work: {error}") from error
-    _with(database, lambda autoclose, _: autoclose.begin(wanted, actor=ACTOR))
+    _with(database, lambda autoclose, _: autoclose.begin(wanted, actor=actor()))
     fewest = samples_needed(wanted.alpha, wanted.level)
     typer.echo(
         f"shadow mode: nothing is closed. Each class is looked at after {look_size(wanted, 1)} "
@@ -150,7 +164,7 @@ def samples(
         sample = line["sample"]
         shown.add_row(
             plain(sample["alert_id"]),
-            sample["class"],
+            plain(sample["class"]),
             f"{sample['probability']:.3f}",
             "-" if line["risk_score"] is None else f"{line['risk_score']:.1f}",
             sample["at"][:16],
@@ -168,7 +182,7 @@ def preview(alerts: Alerts = 20_000, database: Database = None, json: Json = Fal
 
     Example: tocsin autoclose preview --alerts 50000
     """
-    found = _with(database, lambda autoclose, _: autoclose.preview(actor=ACTOR, alerts=alerts))
+    found = _with(database, lambda autoclose, _: autoclose.preview(actor=actor(), alerts=alerts))
     if json:
         _print_json(found)
     else:
@@ -185,7 +199,7 @@ def enable(
 
     Example: tocsin autoclose enable 0123456789abcdef
     """
-    _with(database, lambda autoclose, _: autoclose.enable(digest, actor=ACTOR))
+    _with(database, lambda autoclose, _: autoclose.enable(digest, actor=actor()))
     typer.echo("on: running servers close from the next batch. Stop: tocsin autoclose disable")
 
 
@@ -198,7 +212,7 @@ def disable(
 
     Example: tocsin autoclose disable --reason "an attack was closed"
     """
-    changed = _with(database, lambda autoclose, _: autoclose.disable(reason, actor=ACTOR))
+    changed = _with(database, lambda autoclose, _: autoclose.disable(reason, actor=actor()))
     typer.echo("off: nothing is closed any more" if changed else "off: it was off already")
 
 
@@ -211,7 +225,7 @@ def reopen(
 
     Example: tocsin autoclose reopen 0195b0a0-5d3e-7cc1-8c7a-2f4c1f1f2a77
     """
-    done = _with(database, lambda _, store: store.dossiers.reopen(alert_id, actor=ACTOR))
+    done = _with(database, lambda _, store: store.dossiers.reopen(alert_id, actor=actor()))
     if not done:
         raise NotFoundError(f"the policy has not closed {alert_id}, or people decided on it")
     typer.echo(f"reopened {plain(alert_id)}")

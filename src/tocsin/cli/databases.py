@@ -57,7 +57,7 @@ def retention(
     Example: tocsin db retention --older-than 90d --status triaged --dry-run
     """
     statuses = status or [AlertStatus.TRIAGED, AlertStatus.FOLDED, AlertStatus.CLOSED]
-    before = datetime.now(UTC) - _age(older_than)
+    before = _before(older_than)
     asyncio.run(_retain(load(database=database), before, statuses, dry_run))
 
 
@@ -124,12 +124,20 @@ async def _recount(settings: Settings) -> tuple[int, int]:
         return await store.decision_counts.recount()
 
 
-def _age(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,6})\s*([hdw])", text.strip().lower())
+def _before(text: str) -> datetime:
+    """The moment so long ago.
+
+    Raises:
+        InputError: the text is no age, or there was no such moment.
+    """
+    found = re.fullmatch(r"(\d{1,6})\s*([hdw])", text.strip().lower(), re.ASCII)
     if found is None:
         raise InputError(f"--older-than {text}: give a number and h, d or w, such as 90d")
     unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
-    return timedelta(**{unit: int(found[1])})
+    try:
+        return datetime.now(UTC) - timedelta(**{unit: int(found[1])})
+    except OverflowError as error:
+        raise InputError(f"--older-than {text}: nothing can be that old") from error
 
 
 async def _upgrade(settings: Settings) -> tuple[str | None, str | None]:

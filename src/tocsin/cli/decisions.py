@@ -220,7 +220,7 @@ async def _export(settings: Settings, payloads: bool) -> None:
                     "disposition": decision.disposition,
                     "decided_at": decision.decided_at,
                     "reason": decision.reason,
-                    "analyst": decision.actor.removeprefix("import:"),
+                    "analyst": _analyst(decision.actor),
                 }
                 if payloads and payload is not None:
                     line["alert"] = _payload(payload)
@@ -228,10 +228,16 @@ async def _export(settings: Settings, payloads: bool) -> None:
     sys.stdout.buffer.flush()
 
 
+def _analyst(actor: str) -> str:
+    """Who decided; nobody where an import did not say who."""
+    return "" if actor == "import" else actor.removeprefix("import:")
+
+
 def _payload(payload: str) -> Any:
-    """A JSON alert as it is, a line of text as text."""
+    """A JSON alert as it was sent but on one line, a line of text as text."""
     try:
         alert = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError):
+        line = msgspec.json.format(payload, indent=-1)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return payload
-    return msgspec.Raw(payload.encode()) if isinstance(alert, dict) else payload
+    return msgspec.Raw(line.encode()) if isinstance(alert, dict) else payload

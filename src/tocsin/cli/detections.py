@@ -1,18 +1,17 @@
 """`tocsin detections`: what the authors of detections say of them, as a prior for triage."""
 
 import asyncio
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from tocsin.app import open_store
 from tocsin.cli.files import expand
 from tocsin.cli.importing import Outcome, printable, report, write_all
+from tocsin.cli.look import show_whole
 from tocsin.errors import ImportRowError, InputError
 from tocsin.knowledge.detections import read_detections
 from tocsin.model import Detection
@@ -86,8 +85,7 @@ def list_detections(
     table = Table("catalogue", "id", "name", "level", "risk score", "kind", "status", box=None)
     for item in found:
         table.add_row(*[printable(cell) for cell in _cells(item)])
-    terminal = sys.stdout.isatty()
-    Console(soft_wrap=not terminal, width=None if terminal else 400).print(table, markup=False)
+    show_whole(table)
     if len(found) < total:
         typer.echo(f"... {len(found)} of {total}; --limit shows more", err=True)
 

@@ -2,11 +2,13 @@
 
 import glob
 import gzip
+import re
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from json import JSONDecodeError, JSONDecoder
+from json import JSONDecodeError
 from pathlib import Path
 from typing import IO
 
@@ -14,9 +16,15 @@ import msgspec
 
 from tocsin.errors import InputError, PayloadError
 from tocsin.ingest import BodyKind, Item, Limits, read_body, read_item
+from tocsin.knowledge.elements import DOCUMENTS, Broken, elements
 
 STDIN = "-"
+BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
+JSON_MARKS = frozenset('{}]":')
+_FURTHER = re.compile(r"""\n(?:\}.*|(?=[^\s\[\]}":,]))""")
+"""Where reading goes on after a document that cannot be read: behind the line of its last brace, or
+before a line that is no part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +69,16 @@ def expand(patterns: Iterable[str]) -> list[str]:
 def read(name: str) -> Iterator[Record]:
     """The alerts of a file: a JSON array, NDJSON, JSON documents one after the other, or text.
 
+    Only an array is one thing as a whole; in all other files each line, or each document that
+    spans lines, is read for itself, so that JSON and text may stand in one file.
+
     Raises:
         InputError: the file cannot be read.
     """
     try:
         with _open(name) as file:
             yield from _records(file)
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: {error}") from error
 
 
@@ -89,17 +100,35 @@ def _open(name: str) -> IO[bytes]:
 
 def _records(file: IO[bytes]) -> Iterator[Record]:
     lines = iter(file)
-    first = next((line for line in lines if line.strip(b" \t\r\n\xef\xbb\xbf")), b"")
-    start = first.removeprefix(b"\xef\xbb\xbf").lstrip()
+    first = next((line for line in lines if line.strip(b" \t\r\n" + BOM)), b"")
+    start = first.removeprefix(BOM).lstrip()
     if start.startswith(b"[") and _not_a_line_of_text(start):
         yield from _array(start + b"".join(lines))
     elif start.startswith(b"{") and not _is_json(start):
         yield from _documents(start + b"".join(lines))
     else:
-        text = not start.startswith(b"{")
-        for line in chain((start,), lines):
-            if line.strip():
-                yield Record(line.strip(), text=text)
+        yield from _lines(start.startswith(b"{"), chain((start,), lines))
+
+
+def _lines(json: bool, lines: Iterator[bytes]) -> Iterator[Record]:
+    """A record for each line; `json`: the first of them is JSON."""
+    for raw in lines:
+        line = raw.removeprefix(BOM).strip()  # files that were put together have it inside
+        if line == b"{":  # neither an alert nor text: a document that spans lines begins
+            yield from _documents(b"{\n" + b"".join(lines))
+        elif line:
+            yield Record(line, text=_is_text(line, json))
+
+
+def _is_text(line: bytes, json: bool) -> bool:
+    """Whether a line is no JSON.
+
+    Among JSON a line in braces that cannot be read, and one that is a string or a number, are
+    mistakes, which somebody must hear of. Among text they are text like everything else.
+    """
+    if line.startswith(b"{"):
+        return not json and not _is_json(line)
+    return not (json and _is_json(line))
 
 
 def _not_a_line_of_text(start: bytes) -> bool:
@@ -108,34 +137,59 @@ def _not_a_line_of_text(start: bytes) -> bool:
     return not inside or inside[:1] in b'{["]' or _is_json(start)
 
 
-def _array(text: bytes) -> Iterator[Record]:
-    try:
-        for part in msgspec.json.decode(text, type=list[msgspec.Raw]):
-            yield Record(bytes(part))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        yield Record(b"", f"the JSON array cannot be read: {error}")
+def _array(content: bytes) -> Iterator[Record]:
+    for part in elements(content):
+        if isinstance(part, Broken):
+            yield Record(
+                b"", f"the JSON array cannot be read from character {part.place} on: {part.why}"
+            )
+        else:
+            yield Record(part)
 
 
 def _documents(content: bytes) -> Iterator[Record]:
-    """JSON documents one after the other, however they are laid out."""
-    text = content.decode("utf-8", "backslashreplace")
-    decoder, place = JSONDecoder(), 0
+    """JSON documents one after the other, however they are laid out, and lines of text between."""
+    text = content.decode("utf-8", "surrogateescape")
+    place = 0
     while place < len(text):
         while place < len(text) and text[place] in " \t\r\n,":
             place += 1
         if place == len(text):
             return
+        line = _line_at(text, place)
+        if _is_text_between(line):
+            yield Record(_bytes(line.strip()), text=True)
+            place += len(line)
+            continue
         try:
-            _, end = decoder.raw_decode(text, place)
+            _, end = DOCUMENTS.raw_decode(text, place)
         except (JSONDecodeError, RecursionError) as error:
             yield Record(b"", f"the JSON cannot be read at character {place}: {error}")
-            following = text.find("\n{", place)
-            if following < 0:
+            further = _FURTHER.search(text, place)
+            if further is None:
                 return
-            place = following
+            place = further.end()
             continue
-        yield Record(text[place:end].encode("utf-8", "backslashreplace"))
+        yield Record(_bytes(text[place:end]))
         place = end
+
+
+def _line_at(text: str, place: int) -> str:
+    end = text.find("\n", place)
+    return text[place:] if end < 0 else text[place:end]
+
+
+def _bytes(text: str) -> bytes:
+    """As they stood in the file, also where they are no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _is_text_between(line: str) -> bool:
+    """Whether a line where a document may begin is text; one in braces was meant as JSON."""
+    start = _bytes(line.strip())
+    if start.startswith(b"["):
+        return not _not_a_line_of_text(start)
+    return line[0] not in JSON_MARKS and not _is_json(start)
 
 
 def _is_json(line: bytes) -> bool:

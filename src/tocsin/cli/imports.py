@@ -1,18 +1,17 @@
 """`tocsin assets`, `tocsin users` and `tocsin intel`: bring in what triage should know."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from tocsin.app import open_store
 from tocsin.cli.files import expand
 from tocsin.cli.importing import Outcome, R, printable, report, write_all
+from tocsin.cli.look import show_whole
 from tocsin.errors import ImportRowError, InputError
 from tocsin.intel import FORMATS, parse_ttl, read_indicators
 from tocsin.knowledge.directory import ASSET_COLUMNS, USER_COLUMNS, Cells, asset_of, user_of
@@ -154,7 +153,7 @@ def list_sources(database: DatabaseUrl = None) -> None:
     table = Table("source", "indicators", box=None)
     for source, count in sorted(counts.items()):
         table.add_row(printable(source), str(count))
-    _print(table)
+    show_whole(table)
 
 
 @intel_app.command("remove")
@@ -248,7 +247,7 @@ def _show(
     table = Table(*names, box=None)
     for record in records:
         table.add_row(*[_cell(getattr(record, name)) for name in names])
-    _print(table)
+    show_whole(table)
     if len(records) < total:
         typer.echo(f"... {len(records)} of {total}; --limit shows more", err=True)
 
@@ -261,8 +260,3 @@ def _cell(value: object) -> str:
     if isinstance(value, tuple):
         return printable(" ".join(value)) or "-"
     return printable(str(value))
-
-
-def _print(table: Table) -> None:
-    terminal = sys.stdout.isatty()
-    Console(soft_wrap=not terminal, width=None if terminal else 400).print(table, markup=False)

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from tocsin.app import Store, open_store
+from tocsin.cli.decide import actor
 from tocsin.cli.look import LEVEL_STYLE, console, plain, table
 from tocsin.model import IncidentStatus
 from tocsin.settings import load
@@ -27,13 +28,15 @@ Database = Annotated[str | None, typer.Option(help="Database URL; default TOCSIN
 Reason = Annotated[str, typer.Option(help="Why; kept in the history and the audit trail.")]
 Id = Annotated[str, typer.Argument(help="From: tocsin incident list.", metavar="INCIDENT")]
 Alerts = Annotated[list[str], typer.Argument(help="Ids of alerts.", metavar="ALERT...")]
-ACTOR = "cli"
 WHY = 3  # links of an alert that are shown
 
 
 @app.command("list")
 def show(
     status: Annotated[IncidentStatus | None, typer.Option(help="Only these.")] = None,
+    merged: Annotated[
+        bool, typer.Option("--merged", help="Also those that were merged into others.")
+    ] = False,
     rows: Annotated[int, typer.Option(min=1, max=500, help="Incidents to show.")] = 20,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     database: Database = None,
@@ -42,9 +45,8 @@ def show(
 
     Example: tocsin incident list --status open
     """
-    page = run_on_store(
-        database, lambda store: store.incident_pages.page(IncidentFilter(status), limit=rows)
-    )
+    wanted = IncidentFilter(status, merged=merged)
+    page = run_on_store(database, lambda store: store.incident_pages.page(wanted, limit=rows))
     if json:
         sys.stdout.buffer.write(msgspec.json.encode(page) + b"\n")
         return
@@ -77,7 +79,7 @@ def split(incident: Id, alerts: Alerts, reason: Reason = "", database: Database 
     typer.echo(
         run_on_store(
             database,
-            lambda store: store.incidents.split(incident, alerts, actor=ACTOR, reason=reason),
+            lambda store: store.incidents.split(incident, alerts, actor=actor(), reason=reason),
         )
     )
 
@@ -93,7 +95,9 @@ def merge(
 
     Example: tocsin incident merge INCIDENT OTHER --reason 'same actor'
     """
-    run_on_store(database, lambda s: s.incidents.merge(incident, other, actor=ACTOR, reason=reason))
+    run_on_store(
+        database, lambda s: s.incidents.merge(incident, other, actor=actor(), reason=reason)
+    )
     typer.echo(f"merged {other} into {incident}; to take it back: tocsin incident undo {incident}")
 
 
@@ -103,7 +107,9 @@ def add(incident: Id, alerts: Alerts, reason: Reason = "", database: Database = 
 
     Example: tocsin incident add INCIDENT ALERT --reason 'seen by hand'
     """
-    run_on_store(database, lambda s: s.incidents.add(incident, alerts, actor=ACTOR, reason=reason))
+    run_on_store(
+        database, lambda s: s.incidents.add(incident, alerts, actor=actor(), reason=reason)
+    )
     typer.echo(f"added {len(alerts)} to {incident}")
 
 
@@ -114,7 +120,7 @@ def remove(incident: Id, alerts: Alerts, reason: Reason = "", database: Database
     Example: tocsin incident remove INCIDENT ALERT --reason 'a planned test'
     """
     run_on_store(
-        database, lambda s: s.incidents.remove(incident, alerts, actor=ACTOR, reason=reason)
+        database, lambda s: s.incidents.remove(incident, alerts, actor=actor(), reason=reason)
     )
     typer.echo(f"removed {len(alerts)} from {incident}")
 
@@ -125,7 +131,7 @@ def close(incident: Id, reason: Reason = "", database: Database = None) -> None:
 
     Example: tocsin incident close INCIDENT --reason contained
     """
-    run_on_store(database, lambda s: s.incidents.close(incident, actor=ACTOR, reason=reason))
+    run_on_store(database, lambda s: s.incidents.close(incident, actor=actor(), reason=reason))
     typer.echo(f"closed {incident}")
 
 
@@ -135,7 +141,7 @@ def reopen(incident: Id, reason: Reason = "", database: Database = None) -> None
 
     Example: tocsin incident reopen INCIDENT
     """
-    run_on_store(database, lambda s: s.incidents.reopen(incident, actor=ACTOR, reason=reason))
+    run_on_store(database, lambda s: s.incidents.reopen(incident, actor=actor(), reason=reason))
     typer.echo(f"reopened {incident}")
 
 
@@ -151,7 +157,9 @@ def assign(
     Example: tocsin incident assign INCIDENT carol
     """
     who = to.strip() or None
-    run_on_store(database, lambda s: s.incidents.assign(incident, who, actor=ACTOR, reason=reason))
+    run_on_store(
+        database, lambda s: s.incidents.assign(incident, who, actor=actor(), reason=reason)
+    )
     typer.echo(f"assigned {incident} to {plain(who or 'nobody')}")
 
 
@@ -161,7 +169,7 @@ def undo(incident: Id, reason: Reason = "", database: Database = None) -> None:
 
     Example: tocsin incident undo INCIDENT
     """
-    run_on_store(database, lambda s: s.incidents.undo(incident, actor=ACTOR, reason=reason))
+    run_on_store(database, lambda s: s.incidents.undo(incident, actor=actor(), reason=reason))
     typer.echo(f"took the last change of {incident} back")
 
 
@@ -181,7 +189,9 @@ def _list(page: IncidentPage) -> None:
         level = incident.severity.value if incident.severity else "info"
         shown.add_row(
             incident.updated_at.strftime("%Y-%m-%d %H:%M:%S"),
-            incident.status.value,
+            f"merged into {incident.merged_into}"
+            if incident.merged_into
+            else incident.status.value,
             level,
             str(incident.alerts),
             plain(incident.assigned_to or "-"),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tocsin.app import open_store
-from tocsin.cli.look import console, table
+from tocsin.cli.look import console, plain, table
 from tocsin.model import KeyScope
 from tocsin.settings import Settings, load
 from tocsin.store.accounts import ApiKey
@@ -54,7 +54,7 @@ def show(database: Database = None, data: Data = None) -> None:
         moments = (key.created_at, key.expires_at, key.revoked_at)
         shown.add_row(
             key.key_id,
-            key.name,
+            plain(key.name),
             " ".join(key.scopes),
             *("-" if m is None else m.isoformat(timespec="seconds") for m in moments),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -32,6 +32,11 @@ BENIGN_SIGN = "-"  # where a set marks the harmless ones so, every other word na
 ENVELOPE = frozenset({"alert", "disposition", "decided_at", "reason", "analyst"})
 SHOWN = 10
 _HOUR = re.compile(r"hour\((?P<field>[^()]+)\)\Z")
+
+
+class _Label(msgspec.Struct, frozen=True):
+    index: Annotated[int, msgspec.Meta(ge=0)]
+    label: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,13 @@ class Reading:
     """How labels and groups are found in a record.
 
     `label` is a dotted path within the alert; None where each line is {"alert", "disposition"} or
-    `words` gives a word for each line. `drop` are paths that triage must not see either. `keys` are
-    paths whose values are wanted; `hour(PATH)` is the hour of a time.
+    `words` gives a word for each alert, counted from 0 through all files. `drop` are paths that
+    triage must not see either. `keys` are paths whose values are wanted; `hour(PATH)` is the hour
+    of a time.
     """
 
     label: str | None = None
-    words: Sequence[str] | None = None
+    words: Mapping[int, str] | None = None
     drop: Sequence[str] = ()
     keys: Sequence[str] = ()
 
@@ -82,11 +88,12 @@ def read_labelled(name: str, reading: Reading, limits: Limits, count: Count) -> 
     Raises:
         InputError: the file cannot be read, or no line of it has a label.
     """
-    for number, record in enumerate(files.read(name)):
+    before = count.read
+    for number, record in enumerate(files.read(name), 1):
         count.read += 1
-        place = f"{name}: line {count.read}"
+        place = f"{name}: alert {number}"
         try:
-            found = _labelled(record, number, reading, limits)
+            found = _labelled(record, before + number - 1, reading, limits)
         except PayloadError as error:
             count.refuse(place, str(error))
             continue
@@ -132,11 +139,12 @@ def settle(found: Sequence[Labelled], count: Count, name: str) -> list[Labelled]
     ]
 
 
-def words_of(name: str) -> list[str]:
+def words_of(name: str) -> dict[int, str]:
     """Labels from a file of their own: a word on each line, or {"index", "label"} objects.
 
     Raises:
-        InputError: the file cannot be read, or an object lacks one of the two.
+        InputError: the file cannot be read, an object lacks one of the two, or its index is no
+            whole number from 0 on.
     """
     found: dict[int, str] = {}
     try:
@@ -148,19 +156,34 @@ def words_of(name: str) -> list[str]:
             found[number] = line.strip()
             continue
         try:
-            entry = msgspec.json.decode(line)
-            found[int(entry["index"])] = str(entry["label"])
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+            entry = msgspec.json.decode(line, type=_Label, strict=False)
+        except (msgspec.DecodeError, RecursionError) as error:
             raise InputError(
-                f"{name}: line {number + 1}: an index and a label are needed"
+                f"{name}: line {number + 1}: an index from 0 on and a label are needed"
             ) from error
-    return [found.get(number, "") for number in range(max(found, default=-1) + 1)]
+        found[entry.index] = _text(entry.label)
+    return found
+
+
+def require_places(words: Mapping[int, str], read: int, name: str) -> None:
+    """Labels for more alerts than there are belong to other alerts.
+
+    Raises:
+        InputError: there are such.
+    """
+    last = max((number for number, word in words.items() if word), default=-1)
+    if last >= read:
+        raise InputError(
+            f"{name}: it labels alert {last} (counted from 0), but only {read} were read"
+        )
 
 
 def _labelled(record: files.Record, number: int, reading: Reading, limits: Limits) -> Labelled:
     if record.error is not None:
         raise PayloadError("invalid_json", record.error)
     if record.text:
+        if reading.words is None:
+            raise PayloadError("not_an_object", "a line of text has no label of its own")
         word = _word_at(reading, number)
         item = record.item(limits)
         if isinstance(item, PayloadError):
@@ -214,8 +237,7 @@ def _is_an_alert(document: dict[str, Any], reading: Reading) -> bool:
 
 
 def _word_at(reading: Reading, number: int) -> str:
-    words = reading.words or ()
-    return words[number] if number < len(words) else ""
+    return (reading.words or {}).get(number, "")
 
 
 def _value(document: Any, path: Sequence[str]) -> Any:

@@ -29,6 +29,7 @@ LEASE = "learn"
 LEASE_SECONDS = 3600.0
 MOST = 20_000  # decisions; their dossiers take some 10 KB each while they are learned from
 NICENESS = 10
+MAX_SEED = 2**32 - 1  # what every generator takes
 TOO_LITTLE = "not_enough"
 
 _card = msgspec.json.Decoder(Card)
@@ -50,7 +51,7 @@ def learn(
         bool,
         typer.Option("--wait", help="Keep a better model as challenger; a person puts it live."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of everything random.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Only the outcome, as one line.")] = False,
     scheduled: Annotated[bool, typer.Option("--scheduled", hidden=True)] = False,
     database: Annotated[
@@ -112,7 +113,7 @@ async def _trial(store: Store, seed: int) -> Verdict:
     seen: set[str] = set()
     if card is not None:
         seen = await store.decided.stored_by(_card.decode(card).created_at)
-    examples, by_rule = await store.decided.lessons(MOST)
+    examples, by_rule = await store.decided.teaching(MOST)
     check(examples)
     held = partial(hold, mathematics(), examples, champion, by_rule=by_rule)
     return await asyncio.to_thread(held, seen=seen, now=now, seed=seed)

@@ -38,7 +38,10 @@ class Lessons:
         while True:
             if await self._due():
                 self._tried_at = time.monotonic()
-                await self._learn()
+                try:
+                    await self._learn()
+                except (OSError, msgspec.MsgspecError) as error:  # the next time may do better
+                    log.exception("learn.failed", error=str(error))
             await asyncio.sleep(poll)
 
     async def _due(self) -> bool:

@@ -14,6 +14,7 @@ from rich.progress import (
 from rich.table import Table
 
 PIPED_WIDTH = 240
+WHOLE_WIDTH = 400
 LEVEL_STYLE = {
     "critical": "bold red",
     "high": "red",
@@ -39,6 +40,13 @@ def table(*columns: str) -> Table:
     return made
 
 
+def show_whole(shown: Table) -> None:
+    """Print a table of which nothing is cut: folded on a terminal, on long lines when piped."""
+    terminal = sys.stdout.isatty()
+    width = None if terminal else WHOLE_WIDTH
+    Console(soft_wrap=not terminal, width=width, markup=False).print(shown)
+
+
 def progress() -> Progress:
     """A progress bar on standard error; silent when that is not a terminal."""
     return Progress(
@@ -48,9 +56,10 @@ def progress() -> Progress:
         MofNCompleteColumn(),
         TextColumn("alerts"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, markup=False, highlight=False),
         disable=not sys.stderr.isatty(),
         transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # what goes into a file must not go to the terminal
     )
 
 

@@ -59,7 +59,7 @@ def show(
     entry, artifact, stored = asyncio.run(_find(load(database=database), version))
     if diagram is not None:
         try:
-            diagram.write_text(diagram_of(_card.decode(stored)))
+            diagram.write_text(diagram_of(_card.decode(stored)), encoding="utf-8")
         except OSError as error:
             raise InputError(f"--diagram {diagram}: {error.strerror or error}") from error
     if json:

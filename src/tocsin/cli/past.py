@@ -12,13 +12,14 @@ import msgspec
 from tocsin.errors import ImportRowError, PayloadError
 from tocsin.ingest import BodyKind, Item, Limits, read_body, read_item
 from tocsin.knowledge.closings import CONTRADICTION, NO_DECISION, UNKNOWN, closing_of, is_outcome
-from tocsin.knowledge.tabular import read_rows
+from tocsin.knowledge.tabular import plain, read_rows
 from tocsin.model import Disposition
 from tocsin.normalize.times import parse_time
 
 SPACE = uuid.UUID("5d1c1f0e-6b2c-5c1e-9f5e-70c51a000003")  # of the ids of imported decisions
 SHOWN = 20
 NAMED_BY = ("alert_id", "alertid", "tocsin_alert_id")
+IDS = frozenset(map(plain, NAMED_BY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,12 @@ def _line(place: str, record: Mapping[str, Any], limits: Limits, ledger: Ledger)
             ledger.unlabelled += 1
         return None
     item = None
-    if alert is None and alert_id is None:
+    if not alert and alert_id is None:
         alert = closing.alert
-    if alert is not None:
+        if all(plain(name) in IDS for name in alert):
+            ledger.refuse(place, "it holds no alert, and no text as alert_id names a stored one")
+            return None
+    if alert:
         item = _item(alert, limits)
     moment = parse_time(closing.decided_at, datetime.now(UTC)) if closing.decided_at else None
     if closing.decided_at and moment is None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
+from urllib.parse import quote
 
 import msgspec
 import typer
@@ -22,7 +23,22 @@ ABREAST = 4
 BATCH_BYTES = 4 * 1024 * 1024
 SHOWN_ERRORS = 20
 TOO_LARGE = 413
+T = TypeVar("T")
 UNREADABLE = b'"unreadable"'
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    index: int
+    status: str
+    error: dict[str, str] | None = None
+
+
+class _Receipt(msgspec.Struct, frozen=True):
+    alerts: list[_Sent]
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    detail: str
 
 
 @dataclass(slots=True)
@@ -79,7 +95,7 @@ async def _send(
     tally = Tally()
     url = folder.server_url(settings)
     headers = {"Authorization": f"Bearer {folder.client_key(settings)}"}
-    path = "/api/v1/alerts" + (f"?source={source}" if source else "")
+    path = "/api/v1/alerts" + (f"?source={quote(source)}" if source else "")
     async with HttpClient(url, settings, headers=headers, patience=patience) as client:
         with progress() as bar:
             for name in names:
@@ -136,33 +152,47 @@ def _portions(records: Iterator[files.Record], batch: int) -> Iterator[list[file
 
 
 def _line(record: files.Record) -> bytes:
-    """One line of a body; what could not be read has a place in it, so that numbers agree."""
-    if record.error is not None:
+    """One line of a body; what is no alert has a place in it, so that numbers agree.
+
+    Not as it is: a line that begins with a bracket would make an array of the whole body.
+    """
+    if record.error is not None or not (record.text or record.payload.startswith(b"{")):
         return UNREADABLE
     return record.payload.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def _count(label: str, start: int, portion: list[files.Record], reply: Reply, tally: Tally) -> None:
-    try:
-        answer: dict[str, Any] = msgspec.json.decode(reply.body)
-    except msgspec.DecodeError:
-        answer = {}
-    if not isinstance(answer, dict) or "alerts" not in answer:
+    receipt = _read(reply.body, _Receipt)
+    if receipt is None:
         if reply.status == TOO_LARGE and len(portion) == 1:
             tally.refused += 1
             tally.errors.append(f"{label} {start}: {len(portion[0].payload)} bytes are too many")
             return
-        detail = answer.get("detail") if isinstance(answer, dict) else None
-        raise InputError(f"the server answered {reply.status}: {detail or reply.body[:200]!r}")
-    for sent in answer["alerts"]:
-        if sent["status"] == "accepted":
+        told = _read(reply.body, _Problem)
+        detail = told.detail if told else repr(reply.body[:200])
+        raise InputError(f"the server answered {reply.status}: {detail}")
+    if sorted(sent.index for sent in receipt.alerts) != list(range(len(portion))):
+        raise InputError(
+            f"the server answered {reply.status} for {len(receipt.alerts)} alerts where "
+            f"{len(portion)} were sent; is it a Tocsin?"
+        )
+    for sent in receipt.alerts:
+        if sent.status == "accepted":
             tally.accepted += 1
-        elif sent["status"] == "duplicate":
+        elif sent.status == "duplicate":
             tally.duplicates += 1
         else:
             tally.refused += 1
-            why = portion[sent["index"]].error or sent["error"]["detail"]
-            tally.errors.append(f"{label} {start + sent['index']}: {why}")
+            why = portion[sent.index].error or (sent.error or {}).get("detail", sent.status)
+            tally.errors.append(f"{label} {start + sent.index}: {why}")
+
+
+def _read(body: bytes, kind: type[T]) -> T | None:
+    """The answer, if it is of this kind; whatever stands before the server may answer too."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 class Bookmark:

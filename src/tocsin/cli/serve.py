@@ -88,7 +88,7 @@ def _check(settings: Settings, parts: server.Parts) -> None:
             "amqp://USER:PASSWORD@HOST:PORT/VHOST, or run everything with: tocsin up"
         )
     steps_apart = (parts.steps or parts.ingest or parts.alert_routes) and not everything
-    if not settings.database.startswith(("postgres", "postgresql")) and steps_apart:
+    if not settings.database.startswith("postgres") and steps_apart:
         raise SettingsError(
             "TOCSIN_DATABASE must be postgresql://… when several processes share it"
         )

@@ -26,6 +26,7 @@ from tocsin.settings import Settings, load
 
 PORTION = 2000
 POLL_SECONDS = 0.01
+UNJUDGED = frozenset(step.name for step in TO_VERDICT)
 FIELDS = ("alert", "context", "intel", "verdict")
 
 _encoder = msgspec.json.Encoder()
@@ -161,8 +162,8 @@ async def _system(settings: Settings) -> AsyncIterator[System]:
     with tempfile.TemporaryDirectory(prefix="tocsin-") as folder:
         url = f"sqlite:///{Path(folder) / 'triage.db'}"
         temporary = settings.model_copy(update={**patience, "database": url})
-        verdicts = tuple(step.name for step in TO_VERDICT)  # nobody would see what follows
-        async with running(temporary, steps=verdicts) as system:
+        steps = tuple(step.name for step in TO_VERDICT)  # nobody would see what follows
+        async with running(temporary, steps=steps) as system:
             yield system
 
 
@@ -185,7 +186,7 @@ async def _portion(
     good = [item for item in items if not isinstance(item, PayloadError)]
     answers = await system.door.submit(good, source) if good else []
     ids = [answer.alert_id for answer in answers]
-    await _settled(system)
+    await _settled(system, ids)
     dossiers = {d.alert_id: d for d in await system.store.dossiers.load(ids, FIELDS)}
     stored = iter(ids)
     return iter(
@@ -198,8 +199,9 @@ async def _portion(
     )
 
 
-async def _settled(system: System) -> None:
-    while await system.store.dossiers.in_flight():
+async def _settled(system: System, ids: Sequence[str]) -> None:
+    """Wait for these alerts alone: others may come into the same database all the time."""
+    while not UNJUDGED.isdisjoint((await system.store.balance.steps_of(ids)).values()):
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -17,7 +17,7 @@ from tocsin.cli import folder
 from tocsin.cli.server import bind, serve
 from tocsin.errors import Unavailable
 from tocsin.model import KeyScope
-from tocsin.settings import Settings, load
+from tocsin.settings import Settings, environment_of, load
 
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
@@ -91,7 +91,8 @@ def _welcome(system: System, url: str, secret: str | None) -> None:
 
 
 def _print_welcome(settings: Settings, url: str, secret: str | None) -> None:
-    key = secret or f"$(cat {settings.data / folder.FIRST_KEY})"
+    kept = settings.data / folder.FIRST_KEY
+    key, where = (secret, f"The key stands in {kept}; more keys") if secret else ("KEY", "A key")
     typer.echo(
         f"""
 Tocsin runs at {url}
@@ -105,13 +106,13 @@ Send an alert:
     -d '{{"title":"Beacon to a known C2","severity":"high","source_ip":"192.0.2.10",\
 "destination_ip":"198.51.100.7"}}'
 
-The key stands in {settings.data / folder.FIRST_KEY}; more keys: tocsin key create NAME
+{where}: tocsin key create NAME
 """.rstrip()
     )
 
 
 async def _first_key(settings: Settings) -> str | None:
-    """The data folder's key; made on the first start."""
+    """The data folder's key, made on the first start; None where others were made before."""
     async with open_store(settings) as store:
         known = folder.first_key(settings)
         if known and await store.accounts.find_key(known):
@@ -126,24 +127,18 @@ async def _first_key(settings: Settings) -> str | None:
 def _start_behind(settings: Settings) -> None:
     running = folder.running_server(settings)
     if running is None:
-        arguments = [
-            "--host",
-            settings.host,
-            "--port",
-            str(settings.port),
-            "--data",
-            str(settings.data),
-        ]
-        if settings.database:
-            arguments += ["--database", settings.database]
-        log = (settings.data / folder.LOG).open("ab")
-        process = subprocess.Popen(  # noqa: S603  # our own program
-            [sys.executable, "-m", "tocsin", "up", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        address = ("--host", settings.host, "--port", str(settings.port))
+        with (settings.data / folder.LOG).open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603  # our own program
+                [sys.executable, "-m", "tocsin", "up", *address],
+                env=environment_of(
+                    settings
+                ),  # a database's password is nothing for a list of processes
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         running = _wait_for(settings, process)
     _print_welcome(settings, running.url, folder.first_key(settings))
     typer.echo(

@@ -15,7 +15,7 @@ from tocsin.app import Store, open_store
 from tocsin.cli.look import plain, progress
 from tocsin.errors import InputError, NotFoundError
 from tocsin.model import Learned, Proof, ProofOutcome
-from tocsin.proof import Deriver, Finding, examine, learned_version
+from tocsin.proof import AuditFinding, Deriver, Finding, examine, learned_version
 from tocsin.settings import Settings, load
 
 SHOWN = 50  # verdicts that are named when all are checked
@@ -50,7 +50,9 @@ def verify(
 ) -> None:
     """Derive stored verdicts anew from what they were made from, and compare them byte by byte.
 
-    Every pointer of the evidence is followed, and the hash of what it points to is checked.
+    Every pointer of the evidence is followed, and the hash of what it points to is checked. Of a
+    bundle, so are its signature and the hashes of its rows of the audit trail; where these were
+    made with a key, it is read from TOCSIN_AUDIT_KEY.
 
     \b
     Examples:
@@ -60,7 +62,8 @@ def verify(
       tocsin verify --bundle evidence.zip --public-key sha256:3f9a…
 
     Exit code 0: all reproduced; 1: a verdict differs or cannot be derived by this version, or a
-    bundle is not what was signed; 2: there is no such alert, or the bundle cannot be read.
+    bundle is not what was signed, or its audit rows not what was written; 2: there is no such
+    alert, or the bundle cannot be read.
     """
     if sum((bool(alerts), every or since is not None, bundle is not None)) != 1:
         raise InputError("give alert ids, or --all or --since, or --bundle; see: tocsin verify -h")
@@ -68,9 +71,10 @@ def verify(
         raise InputError("--public-key goes with --bundle")
     if limit is not None and alerts:
         raise InputError("--limit goes with --all or --since")
-    if bundle is not None:
-        raise typer.Exit(0 if _offline(bundle, public_key, json=json) else 1)
     settings, moment = load(database=database), _moment(since)
+    if bundle is not None:
+        keys = settings.audit_key.get_secret_value()
+        raise typer.Exit(0 if _offline(bundle, public_key, keys, json=json) else 1)
     good = asyncio.run(_stored(settings, alerts or [], moment, limit, json=json))
     raise typer.Exit(0 if good else 1)
 
@@ -103,7 +107,7 @@ async def _stored(
                 if json:
                     sys.stdout.buffer.write(_encoder.encode(proof) + b"\n")
                 elif alerts or _is_shown(proof, counts):
-                    _say(proof, bar.console.print if bar.live.is_started else typer.echo)
+                    _say(proof, typer.echo)
     sys.stdout.buffer.flush()
     _sum_up(counts, pointers, err=json)
     return set(counts) <= {ProofOutcome.REPRODUCED}
@@ -158,19 +162,20 @@ def _sum_up(counts: Counter[ProofOutcome], pointers: int, *, err: bool) -> None:
     )
 
 
-def _offline(path: Path, public_key: str | None, *, json: bool) -> bool:
-    found = examine(path, public_key)
+def _offline(path: Path, public_key: str | None, keys: str, *, json: bool) -> bool:
+    found = examine(path, public_key, keys)
     if json:
         sys.stdout.buffer.write(_encoder.encode(found) + b"\n")
     else:
         _report(found)
     proof = found.proof
     reproduced = proof is not None and proof.outcome is ProofOutcome.REPRODUCED
-    return reproduced and not found.tampered and found.signer_known is not False
+    genuine = not found.tampered and found.signer_known is not False
+    return genuine and reproduced and found.audit is not None and not found.audit.wrong
 
 
 def _report(found: Finding) -> None:
-    manifest, proof = found.manifest, found.proof
+    manifest, proof, audit = found.manifest, found.proof, found.audit or AuditFinding()
     typer.echo(plain(f"alert {found.alert_id}, packed {manifest.created_at.isoformat()}"))
     typer.echo(plain(f"by {manifest.software}, model {manifest.model_version}"))
     typer.echo(f"strictest marking of indicators in it: TLP:{(manifest.tlp or 'none').upper()}")
@@ -187,13 +192,25 @@ def _report(found: Finding) -> None:
     if proof is not None and proof.outcome is ProofOutcome.REPRODUCED:
         typer.echo("  the verdict follows, byte for byte, from the alert and what was known of it")
         typer.echo(f"  all {proof.pointers} pointers of evidence lead to the values they name")
+    if audit.right:
+        typer.echo(
+            f"  {audit.right} of {audit.rows} rows of the audit trail carry the hash of what they "
+            f"say; {audit.linked} follow from a row in the bundle"
+        )
     typer.echo("not proven:")
     if found.signer_known is None:
         typer.echo("  whose key it is: give --public-key with what its owner told you")
     if proof is not None and proof.outcome is not ProofOutcome.REPRODUCED:
         _say(proof, lambda line: typer.echo("  " + line))
     typer.echo("  that the alert is true, and that what was known of hosts and people was right")
-    typer.echo("  that rows of the audit trail stand in its chain: tocsin audit verify does that")
+    for line in audit.wrong:
+        typer.echo(plain(f"  the audit trail: {line}"))
+    if audit.unchecked:
+        typer.echo(
+            f"  {audit.unchecked} rows of the audit trail, hashed with a key or changed: give the "
+            "key as TOCSIN_AUDIT_KEY"
+        )
+    typer.echo("  that no row is missing from the audit trail: tocsin audit verify does that")
     typer.echo(_conclusion(found))
 
 
@@ -202,6 +219,8 @@ def _conclusion(found: Finding) -> str:
         return "SIGNED BY ANOTHER KEY than the one you named"
     if found.proof is None or found.proof.outcome is not ProofOutcome.REPRODUCED:
         return "as it was signed, but the verdict was NOT REPRODUCED"
-    if found.signer_known is None:
-        return "internally consistent, signer not verified"
-    return "verified"
+    if found.audit is not None and found.audit.wrong:
+        return "as it was signed, but rows of the AUDIT TRAIL ARE NOT WHAT WAS WRITTEN"
+    told = "verified" if found.signer_known else "internally consistent, signer not verified"
+    unchecked = 0 if found.audit is None else found.audit.unchecked
+    return told + (f"; {unchecked} rows of the audit trail unchecked" if unchecked else "")

@@ -12,6 +12,8 @@ from tocsin.evaluation.measures import Numbers
 
 RECALLS = (90, 95, 99)  # percent
 RESAMPLES = 200
+LEAST_UNITS = 20  # to draw from; fewer say too little of what others would have been like
+LEAST_OF_A_KIND = 5  # units with an attack, and units with a harmless one
 LOW, HIGH = 2.5, 97.5  # percentiles: a 95 % interval
 
 
@@ -58,13 +60,13 @@ def scores(
     """Every measure with its interval.
 
     The bootstrap (Efron, 1979) draws whole units with replacement, so that what belongs together
-    is drawn together; with one unit there is no interval.
+    is drawn together; where they are `too_few` there is no interval.
     """
     true = np.asarray(truth, dtype=np.float64)
     scored = np.asarray(score, dtype=np.float64)
-    found = {name: measure(true, scored) for name, measure in MEASURES.items()}
+    found = values(true, scored)
     places = _places(units)
-    if len(places) < 2:
+    if too_few(truth, units):
         return {name: Interval(value) for name, value in found.items()}
     dice = np.random.default_rng(seed)
     drawn: dict[str, list[float]] = {name: [] for name in MEASURES}
@@ -82,6 +84,25 @@ def scores(
         )
         for name, value in found.items()
     }
+
+
+def values(truth: Numbers, score: Numbers) -> dict[str, float | None]:
+    """Every measure without an interval."""
+    return {name: measure(truth, score) for name, measure in MEASURES.items()}
+
+
+def too_few(truth: Sequence[bool], units: Sequence[Hashable]) -> str | None:
+    """Why there can be no intervals; None where there can."""
+    kinds = {
+        kind: {u for t, u in zip(truth, units, strict=True) if t is kind} for kind in (True, False)
+    }
+    attacks, harmless, total = len(kinds[True]), len(kinds[False]), len(set(units))
+    if total >= LEAST_UNITS and min(attacks, harmless) >= LEAST_OF_A_KIND:
+        return None
+    return (
+        f"there are {total} independent groups to draw from, {attacks} with attacks and {harmless} "
+        f"with harmless alerts; {LEAST_UNITS}, and {LEAST_OF_A_KIND} of each kind, are the fewest"
+    )
 
 
 def _places(units: Sequence[Hashable]) -> list[NDArray[np.int64]]:

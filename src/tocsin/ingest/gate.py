@@ -101,7 +101,7 @@ class Gate:
         self._in_flight += count
 
     def _next_group(self) -> list[Waiting]:
-        group, size = [self._waiting.pop(0)], 0
+        group = [self._waiting.pop(0)]
         size = len(group[0].alerts)
         while self._waiting and size + len(self._waiting[0].alerts) <= self._group:
             request = self._waiting.pop(0)

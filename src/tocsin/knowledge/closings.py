@@ -55,6 +55,8 @@ class _Product(NamedTuple):
     status: tuple[str, ...]
     closed: frozenset[str]
     only: frozenset[str]
+    shared: frozenset[str]
+    own: frozenset[str]
     words: Mapping[str, str]
     details: Mapping[str, str]
 
@@ -96,9 +98,7 @@ def is_outcome(name: str) -> bool:
 
 def _outcome(product: _Product, found: Mapping[str, tuple[Path, Any]]) -> tuple[str | None, str]:
     """What the product's fields say; None when the record is not one of its."""
-    words = [word for name in product.verdict if name in found for word in _words(found[name][1])]
-    if product.only:
-        words = [word for word in words if plain(word) in product.only]
+    words = _verdict_words(product, found)
     if product.closed and any(name in found for name in product.status):
         states = {plain(_text(found[n][1])) for n in product.status if n in found}
         if not states & product.closed:
@@ -116,6 +116,16 @@ def _outcome(product: _Product, found: Mapping[str, tuple[Path, Any]]) -> tuple[
         if meaning in meanings:
             return meaning, meanings[meaning]
     return UNLABELLED, ""
+
+
+def _verdict_words(product: _Product, found: Mapping[str, tuple[Path, Any]]) -> list[str]:
+    """What the product's fields hold; nothing where fields that others use too are not its own."""
+    named = [name for name in product.verdict if name in found]
+    words = [word for name in named for word in _words(found[name][1])]
+    if product.only:
+        return [word for word in words if plain(word) in product.only]
+    foreign = product.shared.issuperset(named)
+    return [] if foreign and product.own.isdisjoint(map(plain, words)) else words
 
 
 def _meaning(product: _Product, word: str, details: Sequence[str]) -> str:
@@ -175,6 +185,8 @@ def _tables() -> _Tables:
             _plain(entry.get("status", [])),
             frozenset(_plain(entry.get("closed", []))),
             frozenset(_plain(entry.get("only", []))),
+            frozenset(_plain(entry.get("shared", []))),
+            frozenset(entry.get("words", {})),
             {**common, **entry.get("words", {})},
             entry.get("details", {}),
         )

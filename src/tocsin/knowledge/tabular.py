@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import os
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from tocsin.errors import ImportRowError, InputError
+from tocsin.knowledge.elements import Broken, elements
 
+BOM: Final = b"\xef\xbb\xbf"
 MAX_BYTES: Final = 1 << 30
 MAX_CELL: Final = 1 << 20
 DELIMITERS: Final = (",", ";", "\t", "|")
@@ -30,17 +33,17 @@ def read_rows(name: str) -> Iterator[Row | ImportRowError]:
         name: a path, or `-` for standard input; gzip is recognised by content.
 
     Raises:
-        InputError: the file cannot be read, is no UTF-8, or holds no records.
+        InputError: the file cannot be read, is no UTF-8 (CSV), or holds no records.
     """
-    text = decode(read_bytes(name), name)
-    start = text.lstrip()[:1]
-    if not start:
+    data = read_bytes(name)
+    content = data.removeprefix(BOM).strip()
+    if not content:
         raise InputError(f"{name}: the file is empty")
-    if start == "[":
-        return _array(_json(text, name), name)
-    if start == "{":
-        return _objects(text, name)
-    return _csv(text, name)
+    if content.startswith(b"["):
+        return _array(content, name)
+    if content.startswith(b"{"):
+        return _objects(content, data, name)
+    return _csv(decode(data, name), name)
 
 
 def read_bytes(name: str) -> bytes:
@@ -50,15 +53,25 @@ def read_bytes(name: str) -> bytes:
         InputError: the file cannot be read, or is larger than 1 GiB.
     """
     try:
-        data = sys.stdin.buffer.read(MAX_BYTES + 1) if name == "-" else Path(name).read_bytes()
+        if name == "-":
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with Path(name).open("rb") as stored:
+                if os.fstat(stored.fileno()).st_size > MAX_BYTES:  # it is not even read
+                    raise InputError(_too_large(name))
+                data = stored.read(MAX_BYTES + 1)
         if data[:2] == b"\x1f\x8b":
             with gzip.open(io.BytesIO(data)) as file:
                 data = file.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
     if len(data) > MAX_BYTES:
-        raise InputError(f"{name}: is larger than {MAX_BYTES >> 20} MiB")
+        raise InputError(_too_large(name))
     return data
+
+
+def _too_large(name: str) -> str:
+    return f"{name}: is larger than {MAX_BYTES >> 20} MiB"
 
 
 def decode(data: bytes, name: str) -> str:
@@ -82,37 +95,33 @@ def decode(data: bytes, name: str) -> str:
         ) from error
 
 
-def _json(text: str, name: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError(f"{name}: is not JSON: {error}") from error
-
-
-def _array(items: list[Any], name: str) -> Iterator[Row | ImportRowError]:
-    if not items:
+def _array(content: bytes, name: str) -> Iterator[Row | ImportRowError]:
+    parts = list(elements(content))
+    if not parts:
         raise InputError(f"{name}: the list is empty")
-    return _numbered(items)
+    if isinstance(parts[-1], Broken):
+        raise InputError(f"{name}: is not JSON: {parts[-1].why}")
+    return (_row(n, part) for n, part in enumerate(parts, 1) if isinstance(part, bytes))
 
 
-def _numbered(items: Sequence[Any]) -> Iterator[Row | ImportRowError]:
-    for number, item in enumerate(items, 1):
-        if isinstance(item, dict):
-            yield number, item
-        else:
-            yield ImportRowError(number, "is not a JSON object")
-
-
-def _objects(text: str, name: str) -> Iterator[Row | ImportRowError]:
-    """One object per line; else one document: an object, or a wrapper around one list."""
-    first = text.lstrip().partition("\n")[0]
+def _objects(content: bytes, data: bytes, name: str) -> Iterator[Row | ImportRowError]:
+    """One document, an object or a wrapper around one list; else one object per line."""
     try:
-        msgspec.json.decode(first)
-    except (msgspec.DecodeError, RecursionError):
-        return _array(_unwrapped(_json(text, name)), name)
-    if not text.strip().partition("\n")[2].strip():
-        return _array(_unwrapped(_json(text, name)), name)
-    return _lines(text)
+        msgspec.json.decode(content, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        if not _has_lines_of_json(content):
+            raise InputError(f"{name}: is not JSON: {error}") from error
+        return _lines(data.removeprefix(BOM))
+    try:
+        return _numbered(_unwrapped(msgspec.json.decode(content)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{name}: {_complaint(error)}") from error
+
+
+def _has_lines_of_json(content: bytes) -> bool:
+    """Whether one of the first two lines is a whole document; the other may be broken."""
+    lines = content.split(b"\n", 2)[:2]
+    return len(lines) == 2 and any(isinstance(_row(0, line), tuple) for line in lines)
 
 
 def _unwrapped(document: Any) -> list[Any]:
@@ -124,19 +133,33 @@ def _is_records(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
-def _lines(text: str) -> Iterator[Row | ImportRowError]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            item = msgspec.json.decode(line)
-        except (msgspec.DecodeError, RecursionError) as error:
-            yield ImportRowError(number, f"is not JSON: {error}")
-            continue
-        if isinstance(item, dict):
-            yield number, item
-        else:
-            yield ImportRowError(number, "is not a JSON object")
+def _numbered(items: Sequence[Any]) -> Iterator[Row | ImportRowError]:
+    return (_record(number, item) for number, item in enumerate(items, 1))
+
+
+def _lines(content: bytes) -> Iterator[Row | ImportRowError]:
+    lines = enumerate(content.split(b"\n"), 1)
+    return (_row(number, line) for number, line in lines if line.strip())
+
+
+def _row(number: int, raw: bytes) -> Row | ImportRowError:
+    try:
+        item = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return ImportRowError(number, _complaint(error))
+    return _record(number, item)
+
+
+def _record(number: int, item: Any) -> Row | ImportRowError:
+    return (
+        (number, item) if isinstance(item, dict) else ImportRowError(number, "is not a JSON object")
+    )
+
+
+def _complaint(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"is not UTF-8 (byte 0x{error.object[error.start]:02x})"
+    return f"is not JSON: {error}"
 
 
 def _csv(text: str, name: str) -> Iterator[Row | ImportRowError]:

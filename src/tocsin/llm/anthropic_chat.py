@@ -1,26 +1,24 @@
 """Anthropic's interface."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anthropic
 import msgspec
 
-from tocsin.errors import InputError, ProviderFailure
+from tocsin.errors import ProviderFailure
 from tocsin.http import library_client
-from tocsin.llm.provider import (
-    DETAIL,
-    MOST_BYTES,
-    Answer,
-    Question,
-    failure_of_status,
-    hidden,
-)
+from tocsin.llm.provider import DETAIL, MOST_BYTES, Answer, Question
+from tocsin.llm.vendor import NO_KEY, Errors, VendorChat
 from tocsin.settings import ModelProvider, Settings
 
+ERRORS = Errors(
+    anthropic.APITimeoutError,
+    anthropic.APIConnectionError,
+    anthropic.APIStatusError,
+    anthropic.AnthropicError,
+)
 HEADERS = frozenset({"authorization", "x-api-key", "anthropic-version"})
-NO_KEY = "none"
 FIRST_TURN = "Answer as the instructions above ask."
 
 
@@ -46,16 +44,14 @@ class _Message(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Message).decode
 
 
-class AnthropicChat:
+class AnthropicChat(VendorChat):
     """See `llm.provider.Provider`; there is no seed, and temperature only on older models."""
 
     forms: tuple[str, ...] = ("schema", "text")
+    schema_parameter = "output_config"
 
     def __init__(self, config: ModelProvider, key: str, settings: Settings) -> None:
-        self._config = config
-        self._key = key
-        self._dropped: set[str] = set()  # parameters that the model was found not to take
-        self._client = anthropic.AsyncAnthropic(
+        client = anthropic.AsyncAnthropic(
             base_url=config.url.rstrip("/").removesuffix("/v1"),  # the library adds it
             api_key=key or NO_KEY,
             max_retries=0,
@@ -69,45 +65,19 @@ class AnthropicChat:
                 headers=HEADERS,
             ),
         )
+        super().__init__(config, key, client, ERRORS)
 
-    async def ask(self, question: Question, seconds: float) -> Answer:
-        """See `llm.provider.Provider.ask`."""
+    @property
+    def _create(self) -> Callable[..., Any]:
         create: Callable[..., Any] = self._client.messages.with_raw_response.create
-        tried: set[str] = set()
-        while True:
-            parameters = self._parameters(question, tried)
-            try:
-                raw = await self._send(partial(create, **parameters, timeout=seconds))
-            except ProviderFailure as failure:
-                name = _unwanted(failure, parameters["extra_body"])
-                if name is None:
-                    raise
-                if name == "output_config":
-                    raise ProviderFailure(self._config.name, "form_refused") from None
-                tried.add(name)
-                continue
-            self._dropped |= tried
-            return self._read(raw)
+        return create
 
-    async def reach(self, seconds: float) -> None:
-        """See `llm.provider.Provider.reach`."""
-        try:
-            await self._send(partial(self._client.models.with_raw_response.list, timeout=seconds))
-        except ProviderFailure as failure:
-            if failure.code not in ("refused", "rate_limited"):
-                raise
-
-    async def close(self) -> None:
-        """See `llm.provider.Provider.close`."""
-        await self._client.close()
-
-    def _parameters(self, question: Question, tried: set[str]) -> dict[str, Any]:
-        dropped = self._dropped | tried
+    def _parameters(self, question: Question, dropped: set[str]) -> dict[str, Any]:
         turns = [m for m in question.messages if m["role"] != "system"]
         system = "\n\n".join(m["content"] for m in question.messages if m["role"] == "system")
         wanted: dict[str, Any] = {"temperature": min(question.temperature, 1.0)}
         if question.schema is not None and question.form == "schema":
-            wanted["output_config"] = {
+            wanted[self.schema_parameter] = {
                 "format": {"type": "json_schema", "schema": dict(question.schema)}
             }
         given = {
@@ -118,29 +88,14 @@ class AnthropicChat:
         }
         return {**given, "system": system} if system else given
 
-    async def _send(self, call: Callable[[], Any]) -> bytes:
-        name = self._config.name
-        try:
-            raw = await call()
-            content: bytes = raw.http_response.content
-        except anthropic.APITimeoutError:
-            raise ProviderFailure(name, "timeout") from None
-        except anthropic.APIConnectionError as error:
-            cause = error.__cause__  # its words are of the network, never of the request
-            code = "broken" if isinstance(cause, InputError) else "unreachable"
-            raise ProviderFailure(name, code, detail=str(cause)[:DETAIL]) from None
-        except InputError as error:  # from our transport: too large, packed, not allowed
-            raise ProviderFailure(name, "broken", detail=str(error)) from None
-        except anthropic.APIStatusError as error:
-            raise failure_of_status(
-                name,
-                error.status_code,
-                error.response.headers.get("retry-after"),
-                hidden(_said(error), self._key),
-            ) from None
-        except (anthropic.AnthropicError, ValueError):
-            raise ProviderFailure(name, "broken") from None
-        return content
+    def _unwanted(self, failure: ProviderFailure, parameters: Mapping[str, Any]) -> str | None:
+        return next((n for n in parameters["extra_body"] if n in failure.detail), None)
+
+    def _said(self, error: Any) -> str:
+        body = error.body if isinstance(error.body, dict) else {}
+        inner = body.get("error")
+        said = inner.get("message") if isinstance(inner, dict) else None
+        return said if isinstance(said, str) else str(error.response.text)
 
     def _read(self, content: bytes) -> Answer:
         name = self._config.name
@@ -161,20 +116,6 @@ class AnthropicChat:
             ),
             completion_tokens=_sum(usage.output_tokens),
         )
-
-
-def _unwanted(failure: ProviderFailure, sent: dict[str, Any]) -> str | None:
-    """The optional parameter that the server refuses, if that is why it refused."""
-    if failure.status not in (400, 422):
-        return None
-    return next((name for name in sent if name in failure.detail), None)
-
-
-def _said(error: anthropic.APIStatusError) -> str:
-    body = error.body if isinstance(error.body, dict) else {}
-    inner = body.get("error")
-    said = inner.get("message") if isinstance(inner, dict) else None
-    return said if isinstance(said, str) else error.response.text
 
 
 def _sum(first: Any, *others: Any) -> int | None:

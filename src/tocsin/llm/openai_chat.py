@@ -1,27 +1,22 @@
 """OpenAI's interface, which Azure, vLLM, Ollama, llama.cpp, LM Studio and many others speak."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import openai
 
-from tocsin.errors import InputError, ProviderFailure
+from tocsin.errors import ProviderFailure
 from tocsin.http import library_client
-from tocsin.llm.provider import (
-    DETAIL,
-    MOST_BYTES,
-    Answer,
-    Question,
-    failure_of_status,
-    hidden,
-)
+from tocsin.llm.provider import DETAIL, MOST_BYTES, Answer, Question
+from tocsin.llm.vendor import NO_KEY, Errors, VendorChat
 from tocsin.model import ProviderKind
 from tocsin.settings import ModelProvider, Settings
 
+ERRORS = Errors(
+    openai.APITimeoutError, openai.APIConnectionError, openai.APIStatusError, openai.OpenAIError
+)
 HEADERS = frozenset({"authorization", "api-key"})
-NO_KEY = "none"  # local servers take any
 OPTIONAL = ("response_format", "max_tokens", "temperature", "seed")
 JSON_SCHEMA_NAME = "reply"
 
@@ -45,15 +40,13 @@ class _Completion(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Completion).decode
 
 
-class OpenAIChat:
+class OpenAIChat(VendorChat):
     """See `llm.provider.Provider`; for kinds `openai` and `azure`."""
 
     forms: tuple[str, ...] = ("schema", "json", "text")
+    schema_parameter = "response_format"
 
     def __init__(self, config: ModelProvider, key: str, settings: Settings) -> None:
-        self._config = config
-        self._key = key
-        self._dropped: set[str] = set()  # parameters that the model was found not to take
         http = library_client(
             settings,
             seconds=config.timeout,
@@ -61,9 +54,9 @@ class OpenAIChat:
             connections=config.max_concurrent,
             headers=HEADERS,
         )
-        self._client: openai.AsyncOpenAI
+        client: openai.AsyncOpenAI
         if config.kind is ProviderKind.AZURE:
-            self._client = openai.AsyncAzureOpenAI(
+            client = openai.AsyncAzureOpenAI(
                 azure_endpoint=config.url.rstrip("/").removesuffix("/openai"),
                 azure_deployment=config.deployment or config.model,
                 api_version=config.api_version,
@@ -72,47 +65,21 @@ class OpenAIChat:
                 http_client=http,
             )
         else:
-            self._client = openai.AsyncOpenAI(
+            client = openai.AsyncOpenAI(
                 base_url=config.url, api_key=key or NO_KEY, max_retries=0, http_client=http
             )
+        super().__init__(config, key, client, ERRORS)
 
-    async def ask(self, question: Question, seconds: float) -> Answer:
-        """See `llm.provider.Provider.ask`."""
+    @property
+    def _create(self) -> Callable[..., Any]:
         create: Callable[..., Any] = self._client.chat.completions.with_raw_response.create
-        tried: set[str] = set()
-        while True:
-            parameters = self._parameters(question, tried)
-            try:
-                raw = await self._send(partial(create, **parameters, timeout=seconds))
-            except ProviderFailure as failure:
-                name = self._unwanted(failure, parameters)
-                if name is None:
-                    raise
-                if name == "response_format":
-                    raise ProviderFailure(self._config.name, "form_refused") from None
-                tried.add(name)
-                continue
-            self._dropped |= tried
-            return self._read(raw)
+        return create
 
-    async def reach(self, seconds: float) -> None:
-        """See `llm.provider.Provider.reach`; a server without a list of models answers too."""
-        try:
-            await self._send(partial(self._client.models.with_raw_response.list, timeout=seconds))
-        except ProviderFailure as failure:
-            if failure.code not in ("refused", "rate_limited"):
-                raise
-
-    async def close(self) -> None:
-        """See `llm.provider.Provider.close`."""
-        await self._client.close()
-
-    def _parameters(self, question: Question, tried: set[str]) -> dict[str, Any]:
-        dropped = self._dropped | tried
+    def _parameters(self, question: Question, dropped: set[str]) -> dict[str, Any]:
         wanted: dict[str, Any] = {
             "temperature": question.temperature,
             "seed": question.seed,
-            "response_format": _response_format(question),
+            self.schema_parameter: _response_format(question),
         }
         kept = {
             name: value
@@ -127,40 +94,20 @@ class OpenAIChat:
             **kept,
         }
 
-    def _unwanted(self, failure: ProviderFailure, parameters: dict[str, Any]) -> str | None:
-        """The optional parameter that the server refuses, if that is why it refused."""
-        if failure.status not in (400, 422):
-            return None
+    def _unwanted(self, failure: ProviderFailure, parameters: Mapping[str, Any]) -> str | None:
         named, _, said = failure.detail.partition("\n")
         sent = [name for name in OPTIONAL if name in parameters]
         if named:
             return next((name for name in sent if named.partition(".")[0] == name), None)
         return next((name for name in sent if name in said), None)
 
-    async def _send(self, call: Callable[[], Any]) -> bytes:
-        """One request, whatever it answers as bytes or as a `ProviderFailure`."""
-        name = self._config.name
-        try:
-            raw = await call()
-            content: bytes = raw.http_response.content
-        except openai.APITimeoutError:
-            raise ProviderFailure(name, "timeout") from None
-        except openai.APIConnectionError as error:
-            cause = error.__cause__  # its words are of the network, never of the request
-            code = "broken" if isinstance(cause, InputError) else "unreachable"
-            raise ProviderFailure(name, code, detail=str(cause)[:DETAIL]) from None
-        except InputError as error:  # from our transport: too large, packed, not allowed
-            raise ProviderFailure(name, "broken", detail=str(error)) from None
-        except openai.APIStatusError as error:
-            raise failure_of_status(
-                name,
-                error.status_code,
-                error.response.headers.get("retry-after"),
-                hidden(_said(error), self._key),
-            ) from None
-        except (openai.OpenAIError, ValueError):
-            raise ProviderFailure(name, "broken") from None
-        return content
+    def _said(self, error: Any) -> str:
+        """The parameter that the server complains of, if it names one, and its words."""
+        body = error.body if isinstance(error.body, dict) else {}
+        named = body.get("param")
+        said = body.get("message")  # others have shapes of their own
+        said = said if isinstance(said, str) else error.response.text
+        return f"{named if isinstance(named, str) else ''}\n{said}"
 
     def _read(self, content: bytes) -> Answer:
         name = self._config.name
@@ -191,15 +138,6 @@ def _response_format(question: Question) -> dict[str, Any] | None:
         return {"type": "json_object"}
     schema = {"name": JSON_SCHEMA_NAME, "schema": dict(question.schema), "strict": True}
     return {"type": "json_schema", "json_schema": schema}
-
-
-def _said(error: openai.APIStatusError) -> str:
-    """The parameter that the server complains of, if it names one, and its words."""
-    body = error.body if isinstance(error.body, dict) else {}
-    named = body.get("param")
-    said = body.get("message")  # others have shapes of their own
-    said = said if isinstance(said, str) else error.response.text
-    return f"{named if isinstance(named, str) else ''}\n{said}"
 
 
 def _text(content: str | list[Any] | None) -> str:

@@ -72,6 +72,8 @@ class Looking:
         try:
             if invented := self._names.invented(value):
                 raise InputError(f"{invented[0]} is not a name that was given out")
+            if "\0" in value:
+                raise InputError("value: nothing is named with the character NUL")
             value = self._names.restore(value)
             rows, found = await self._tools[request.tool](value, request)
         except TocsinError as trouble:

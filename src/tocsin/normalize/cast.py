@@ -21,6 +21,7 @@ MAX_ITEMS = 100
 MAX_COUNT = 2**63 - 1
 MAX_DIGITS = 20
 MAX_TRANSPORT = 32
+HEXADECIMAL = frozenset("0123456789ABCDEF")
 NOTHING = frozenset(
     {"", "-", "--", "n/a", "null", "(null)", "<null>", "none", "nil", "undefined", "not available"}
     | {"__empty__", "[]", "{}", "not set", "(empty)", "nan"}
@@ -145,11 +146,7 @@ def cast_mac(value: Any, _notes: list[str]) -> str | None:
     if text is None:
         return None
     digits = "".join(character for character in text if character not in ":-. ").upper()
-    try:
-        int(digits, 16)
-    except ValueError:
-        digits = ""
-    if len(digits) != 12:
+    if len(digits) != 12 or not HEXADECIMAL.issuperset(digits):
         raise DecodeError("not a MAC address")
     return "-".join(digits[index : index + 2] for index in range(0, 12, 2))
 

@@ -18,6 +18,7 @@ import msgspec
 from tocsin.errors import BundleError, InputError, TocsinError
 from tocsin.model import Judged, Proof, Record, sightings_then
 from tocsin.model.dossier import Dossier
+from tocsin.proof.audit_rows import AuditFinding, check_rows
 from tocsin.proof.bundle import (
     FORMAT,
     MANIFEST,
@@ -50,7 +51,7 @@ class Finding(Record, frozen=True, kw_only=True, omit_defaults=False):
     """What a bundle proves.
 
     `tampered` says what is not as it was signed; nothing else counts then. `signer_known` is None
-    where nobody said whose signature it should be.
+    where nobody said whose signature it should be. `audit` is about the rows of the audit trail.
     """
 
     alert_id: str
@@ -59,14 +60,16 @@ class Finding(Record, frozen=True, kw_only=True, omit_defaults=False):
     signer_known: bool | None = None
     tampered: tuple[str, ...] = ()
     proof: Proof | None = None
+    audit: AuditFinding | None = None
 
 
-def examine(path: Path, public_key: str | None = None) -> Finding:
+def examine(path: Path, public_key: str | None = None, audit_keys: str = "") -> Finding:
     """Check a bundle: its signature, its hashes, and that its verdict follows from the rest.
 
     Args:
         path: the file.
         public_key: the fingerprint or the file of the key that must have signed it.
+        audit_keys: the setting `audit_key` of who packed it, for the rows of the audit trail.
 
     Raises:
         BundleError: it is no bundle, or holds what no bundle holds.
@@ -88,7 +91,8 @@ def examine(path: Path, public_key: str | None = None) -> Finding:
     )
     if tampered:
         return found
-    judged, learned = _judged(members)
+    read = _read(members)
+    judged, learned = _judged(read, members[PAYLOAD]), read.get("model.json")
     if strictest(judged) is not manifest.tlp or judged.dossier.alert_id != manifest.alert_id:
         wrong = "the manifest speaks of another alert, or of another TLP, than its members"
         return msgspec.structs.replace(found, tampered=(wrong,))
@@ -96,7 +100,8 @@ def examine(path: Path, public_key: str | None = None) -> Finding:
         proof = Deriver().prove(judged, learned)
     except _UNWORKABLE as error:
         raise BundleError("no verdict can be worked out from what the bundle holds") from error
-    return msgspec.structs.replace(found, proof=proof)
+    audit = check_rows(read["audit.json"], audit_keys)
+    return msgspec.structs.replace(found, proof=proof, audit=audit)
 
 
 def _tampered(manifest: Manifest, members: dict[str, bytes], key: str) -> list[str]:
@@ -116,16 +121,20 @@ def _tampered(manifest: Manifest, members: dict[str, bytes], key: str) -> list[s
     return wrong
 
 
-def _judged(members: dict[str, bytes]) -> tuple[Judged, Any]:
-    """The alert as triage saw it, and the learned model."""
-    read = {
+def _read(members: dict[str, bytes]) -> dict[str, Any]:
+    """The JSON members."""
+    return {
         name: _decoded(msgspec.json.Decoder(kind), members[name], name)
         for name, kind in TYPES.items()
         if name in members
     }
+
+
+def _judged(read: dict[str, Any], sent: bytes) -> Judged:
+    """The alert as triage saw it."""
     part, inputs = read["alert.json"], read["inputs.json"]
     try:
-        payload = members[PAYLOAD].decode()
+        payload = sent.decode()
     except UnicodeDecodeError as error:
         raise BundleError(f"{PAYLOAD} is not UTF-8") from error
     dossier = Dossier(
@@ -140,8 +149,7 @@ def _judged(members: dict[str, bytes]) -> tuple[Judged, Any]:
         gaps=read["gaps.json"],
         detection=inputs.detection,
     )
-    judged = Judged(dossier=dossier, inputs=inputs, opinion=read.get("opinion.json"))
-    return judged, read.get("model.json")
+    return Judged(dossier=dossier, inputs=inputs, opinion=read.get("opinion.json"))
 
 
 def _decoded(decoder: msgspec.json.Decoder[Any], content: bytes, name: str) -> Any:

@@ -10,7 +10,7 @@ _WORDS = (
     "pass(?:word|wd|phrase|code)|secret|token|api[-_]?key|access[-_]?key(?:[-_]?id)?|"
     "account[-_]?key|shared[-_]?access[-_]?(?:key|signature)|private[-_]?key|authorization|"
     "credentials?|x-amz-(?:signature|credential)|session[-_]?id|cookie|connection[-_]?string|"
-    "(?<![a-z0-9])(?:pass|pwd|auth|sig|session|bearer|otp)"
+    "(?<![a-z0-9])(?:pass|pwd|pw|auth|sig|session|bearer|otp)"
 )
 _VALUE = r"(\"[^\"\n]{1,4096}\"|'[^'\n]{1,4096}'|[^\s&;,\"'<>|)\]}]{1,4096})"
 _SHAPES = (
@@ -28,6 +28,9 @@ _SHAPES = (
     r"\bAIza[A-Za-z0-9_-]{30,40}",  # Google
     r"\bsk-[A-Za-z0-9_-]{16,255}\b",  # model providers
     r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,255}\b",  # Stripe
+    r"\b(?:npm|hf|dckr_pat|dop_v1)_[A-Za-z0-9_-]{16,255}",  # npm, Hugging Face, Docker
+    r"\bSG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,128}",  # SendGrid
+    r"\b(?:hvs|hvb|s)\.[A-Za-z0-9_-]{20,255}",  # Vault
     r"\$(?:2[aby]|5|6|y|argon2id?)\$[./A-Za-z0-9$,=+]{16,255}",  # password hashes
     r"\b[a-f0-9]{32}:[a-f0-9]{32}\b",  # LM and NT hash
 )
@@ -58,10 +61,34 @@ _NEXT_TO = tuple(
             r"(?<!\S)(?:-u|-U|--user|--proxy-user|--http-user)[\s=]{1,3}[\"']?[^\s:%\"']{1,256}[:%]"
             r"([^\s\"']{1,1024})"
         ),
+        # docker login -u NAME -p SECRET, evil-winrm, sqlcmd -U … -P …; a number is a port
+        (
+            r"(?<!\S)(?:-u|-l|--user(?:name)?)[\s=]{1,3}\S{1,256}[^\n|;&]{0,200}?\s-p\s?"
+            rf"(?!\d{{1,5}}(?!\S)){_VALUE}"
+        ),
+        # ldapsearch -w …, redis-cli -a …, openssl … -k …, schtasks /rp …
+        rf"\bldap(?:search|modify|add|delete|whoami)\b[^\n|;&]{{0,400}}?\s-w\s?{_VALUE}",
+        rf"\bredis-cli\b[^\n|;&]{{0,400}}?\s-a\s?{_VALUE}",
+        rf"\bopenssl\b[^\n|;&]{{0,400}}?\s-k\s{{1,3}}{_VALUE}",
+        rf"\bschtasks\b[^\n|;&]{{0,400}}?\s/rp\s{{1,3}}{_VALUE}",
+        # htpasswd -b FILE NAME PASSWORD, aws configure set aws_secret_access_key SECRET
+        rf"\bhtpasswd\s+-[A-Za-z]{{0,8}}b[A-Za-z]{{0,8}}\s+\S{{1,256}}\s+\S{{1,256}}\s+{_VALUE}",
+        rf"\baws_(?:secret_access_key|session_token)\s{{1,3}}{_VALUE}",
+        # reg add … /v DefaultPassword … /d PASSWORD
+        rf"\breg\b[^\n|;&]{{0,400}}?password\b[^\n|;&]{{0,200}}?\s/d\s{{1,3}}{_VALUE}",
+        # DOMAIN/NAME:PASSWORD@HOST, as tools for Windows' networks are told it
+        (
+            r"(?<![^\s\"'])(?!(?:mailto|sips?|acct|xmpp):)(?:[\w.-]{1,64}[/\\])?[\w.$-]{1,64}:"
+            r"(?!//)([^\s@\"']{3,256})@(?=[\w.-]{1,253})"
+        ),
+        # chat services that take messages from whoever knows the path
+        r"\bhooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9/_-]{8,255})",
+        r"\bdiscord(?:app)?\.com/api/webhooks/([0-9]{8,32}/[A-Za-z0-9_-]{8,255})",
         # scheme://NAME:PASSWORD@HOST
         r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{0,256}:([^\s/@\"']{1,1024})@",
-        # ConvertTo-SecureString '…' -AsPlainText
-        rf"\bconvertto-securestring\s+(?:-string\s+)?{_VALUE}",
+        # ConvertTo-SecureString '…' -AsPlainText, '…' | ConvertTo-SecureString
+        rf"\bconvertto-securestring\s+(?:-string\s+)?(?!-){_VALUE}",
+        r"(\"[^\"\n]{1,4096}\"|'[^'\n]{1,4096}')\s{0,3}\|\s{0,3}convertto-securestring\b",
         # echo … | sudo -S
         rf"\becho\s+{_VALUE}\s*\|\s*sudo\b",
     )

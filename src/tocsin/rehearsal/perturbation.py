@@ -49,12 +49,13 @@ class Perturbation:
     """
 
     def __init__(self, names: dict[str, str]) -> None:
-        self._names = names
-        ordered = sorted(names, key=len, reverse=True)
+        self._names = {name.lower(): other for name, other in names.items()}
+        ordered = sorted(self._names, key=len, reverse=True)
         self._any = re.compile(
             r"(?<![A-Za-z0-9.])(?:" + "|".join(map(re.escape, ordered)) + r")(?![A-Za-z0-9])"
             if ordered
-            else r"(?!)"
+            else r"(?!)",
+            re.IGNORECASE,  # normalising lowers some of them, and writers differ
         )
 
     @classmethod
@@ -100,8 +101,14 @@ class Perturbation:
                     return value + type(value)(SHIFT.total_seconds() * per_second)
         return value
 
+    def _other(self, found: "re.Match[str]") -> str:
+        name = found.group()
+        return self._names.get(
+            name.lower(), name
+        )  # a few letters fold to others than they lower to
+
     def _text(self, text: str) -> str:
-        renamed = self._any.sub(lambda found: self._names[found.group()], text)
+        renamed = self._any.sub(self._other, text)
         return _ISO.sub(_later, renamed)
 
 

@@ -1,8 +1,7 @@
 """What came out of an evaluation, for people (HTML) and programs (JSON)."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 
@@ -13,8 +12,9 @@ from jinja2 import Environment, StrictUndefined
 from tocsin import __version__
 from tocsin.evaluation import measures
 from tocsin.evaluation.diagram import Series, reliability_svg
-from tocsin.evaluation.scores import OF_RANKINGS, Interval, scores
-from tocsin.model import Dossier, Learned, ModelMetrics, Severity, Verdict
+from tocsin.evaluation.scores import OF_RANKINGS, Interval, scores, too_few, values
+from tocsin.model import Dossier, ModelMetrics, Severity, Verdict
+from tocsin.rehearsal.outcome import Key, ModelUse, Outcome, Taught
 from tocsin.rehearsal.perturbation import Difference
 
 WORST = 20
@@ -26,26 +26,6 @@ CLAIMED = {
     Severity.INFO: 0.1,
 }
 SIGNATURE_PRIOR = 1.0  # decisions that the overall share counts as for each signature
-Key = tuple[str, ...]
-Taught = dict[str, tuple[int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Judged alerts with their truths.
-
-    `groups` are the groups that are scored, None for alerts alone; `units` are what the bootstrap
-    draws. `taught` gives for each alert what its model was learned from: by rule, how many attacks
-    and harmless alerts. It is None where nothing was learned.
-    """
-
-    dossiers: list[Dossier]
-    truths: list[bool]
-    groups: list[Key] | None
-    units: list[Key]
-    learned: Learned | None
-    taught: list[Taught] | None
-    cpu_seconds: float  # of processor time, for the judging alone
 
 
 class Mistake(msgspec.Struct, frozen=True):
@@ -60,11 +40,14 @@ class Report(msgspec.Struct, frozen=True):
     """An evaluation. Shares are 0 to 1; `cpu_seconds_per_1000` is of processor time per alert.
 
     `measures` are Tocsin's with 95 % intervals, `baselines` the naive ones' values by name.
+    `models` are all that judged, one for each fold; `examples` is the fewest that one of them
+    learned from. `remarks` are what must be known to read the figures.
     """
 
     tocsin: str
     made_at: datetime
     model: str
+    models: list[ModelUse]
     files: list[str]
     learned_from: list[str]
     examples: int
@@ -74,6 +57,7 @@ class Report(msgspec.Struct, frozen=True):
     attacks: int
     left_out: dict[str, int]
     complaints: list[str]
+    remarks: list[str]
     measures: dict[str, Interval]
     f1_as_called: float
     baselines: dict[str, dict[str, float | None]]
@@ -105,20 +89,23 @@ def report(
     true = np.asarray(truth, dtype=np.float64)
     scored = np.asarray(score, dtype=np.float64)
     order = sorted(range(len(truth)), key=lambda index: score[index])
+    drawn, remarks = _drawn(truth, units, grouped=outcome.groups is not None)
     return Report(
         tocsin=__version__,
         made_at=datetime.now(UTC),
-        model=verdicts[0].model_version,
+        model=", ".join(dict.fromkeys(use.version for use in outcome.models)),
+        models=outcome.models,
         files=list(files),
         learned_from=list(learned_from),
-        examples=outcome.learned.examples if outcome.learned else 0,
+        examples=min(use.examples for use in outcome.models),
         grouped_by=list(grouped_by),
         alerts=len(chances),
         scored=len(truth),
         attacks=int(true.sum()),
         left_out=left_out,
         complaints=list(complaints),
-        measures=scores(truth, score, units, seed=seed),
+        remarks=outcome.remarks + remarks,
+        measures=scores(truth, score, drawn, seed=seed),
         f1_as_called=measures.f1_at(true, scored, 0.5),
         baselines=_baselines(outcome, true),
         reliability=list(measures.reliability(true, scored)),
@@ -147,8 +134,7 @@ def _scored(
 ) -> tuple[list[bool], list[float], list[Key], list[int]]:
     """Truth, score and bootstrap unit of each group, with the alert that stands for it."""
     if outcome.groups is None:
-        units = [unit or (str(n),) for n, unit in enumerate(outcome.units)]
-        return outcome.truths, list(chances), units, list(range(len(chances)))
+        return outcome.truths, list(chances), outcome.units, list(range(len(chances)))
     place: dict[Key, int] = {}
     truth: list[bool] = []
     score: list[float] = []
@@ -166,6 +152,23 @@ def _scored(
         if chances[index] > score[at]:
             score[at], members[at] = chances[index], index
     return truth, score, units, members
+
+
+def _drawn(
+    truth: Sequence[bool], units: Sequence[Key], *, grouped: bool
+) -> tuple[Sequence[Hashable], list[str]]:
+    """What the bootstrap draws, and what is to be said of it.
+
+    Where folds keep together too much to draw from, single groups are drawn; the intervals then
+    say how sure the figures are for more of the same, and nothing of what is kept together.
+    """
+    few = too_few(truth, units)
+    if few is None:
+        return units, []
+    singles = range(len(truth))
+    if grouped and too_few(truth, singles) is None:
+        return singles, [f"the intervals draw single groups of --group-by: {few}"]
+    return units, [f"no intervals: {few}"]
 
 
 def _baselines(outcome: Outcome, true: measures.Numbers) -> dict[str, dict[str, float | None]]:
@@ -201,8 +204,8 @@ def _figures(
     outcome: Outcome, true: measures.Numbers, ranks: Sequence[float]
 ) -> dict[str, float | None]:
     _, score, _, _ = _scored(outcome, ranks)
-    found = scores([bool(t) for t in true], score, [()])
-    return {name: one.value for name, one in found.items() if name in OF_RANKINGS}
+    found = values(true, np.asarray(score, dtype=np.float64))
+    return {name: value for name, value in found.items() if name in OF_RANKINGS}
 
 
 def _claimed(dossier: Dossier) -> float:

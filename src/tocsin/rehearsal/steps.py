@@ -100,6 +100,11 @@ class Rehearsal:
             done += batch
         return done
 
+    async def remember(self, items: Sequence[Item]) -> None:
+        """Let these alerts have come before; nothing is judged and nothing learned."""
+        for start in range(0, len(items), BATCH):
+            await self._found(items[start : start + BATCH], None)
+
     async def learn(
         self,
         lines: Iterable[tuple[Item, Disposition]],

@@ -19,8 +19,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tocsin.ports import Accepted
-from tocsin.store.audit_chain import (
+from tocsin.audit_chain import (
     BEGUN,
     GENESIS,
     REGISTER,
@@ -29,6 +28,7 @@ from tocsin.store.audit_chain import (
     Sealer,
     sealers,
 )
+from tocsin.ports import Accepted
 from tocsin.store.bulk import mark_of, marks
 from tocsin.store.database import AUDIT_KEY
 from tocsin.store.tables import audit_heads, audit_logs
@@ -36,6 +36,7 @@ from tocsin.store.types import instant_text
 
 _STATE = "audit.writer"
 _FIELD_LIMIT = 1024
+PRUNED_AT_ONCE = 20_000  # rows of a chain that one transaction removes
 _TYPES = ("text", "bigint", "timestamptz", "text", "text", "text", "json", "text", "text")
 _json = msgspec.json.Encoder(order="sorted").encode
 
@@ -155,18 +156,22 @@ class _Writer:
 
 
 def prune(connection: Connection, writer: str, before: datetime, actor: str) -> int:
-    """Remove a chain's rows from before a moment; gives how many.
+    """Remove a chain's oldest rows, those from before a moment; gives how many.
 
-    The head says from then on, sealed, up to where rows were removed, which also is what the
-    database's triggers ask before they let rows go.
+    At most `PRUNED_AT_ONCE` go, so that nobody waits long for the transaction: ask again until
+    none do. The head says from then on, sealed, up to where rows were removed, which also is what
+    the database's triggers ask before they let rows go.
     """
     head = _read_head(connection, writer)
     if head is None:
         return 0
+    last = min(head.sequence, head.pruned + PRUNED_AT_ONCE)
     kept = sa.select(sa.func.min(audit_logs.c.sequence)).where(
-        audit_logs.c.writer == writer, audit_logs.c.logged_at >= before
+        audit_logs.c.writer == writer,
+        audit_logs.c.sequence <= last,
+        audit_logs.c.logged_at >= before,
     )
-    first: int = connection.execute(kept).scalar() or head.sequence + 1
+    first: int = connection.execute(kept).scalar() or last + 1
     if first - 1 <= head.pruned:
         return 0
     sealer = _sealer(connection)

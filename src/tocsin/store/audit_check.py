@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from tocsin.store.audit_chain import BEGUN, GENESIS, REGISTER, AuditRow, Head, Sealer, sealers
+from tocsin.audit_chain import BEGUN, GENESIS, REGISTER, AuditRow, Head, Sealer, sealers
 
 FINDINGS = 1000  # kept; more are only counted
 SUSPECTS = 100  # rows whose right place is searched

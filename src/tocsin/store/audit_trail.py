@@ -1,7 +1,7 @@
 """The audit trail for those who check it, keep copies of it, or let its oldest part go."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tocsin.audit_chain import REGISTER, AuditRow, Head
 from tocsin.store import audit
-from tocsin.store.audit_chain import REGISTER, AuditRow, Head
 from tocsin.store.audit_check import Checker, Report
 from tocsin.store.database import Database
 from tocsin.store.tables import audit_heads, audit_logs
@@ -72,14 +72,17 @@ class AuditStore:
     async def prune(self, before: datetime, actor: str) -> int:
         """Remove rows older than `before`, for retention; gives how many.
 
-        The heads keep, sealed, up to where each chain was removed, so that what is left can still
-        be verified. The register, one short row for each chain, stays whole.
+        Each chain's go in portions, each recorded; what is recorded of that stays. The heads keep,
+        sealed, up to where each chain was removed, so that what is left can still be verified. The
+        register, one short row for each chain, stays whole.
         """
         writers = sa.select(audit_heads.c.writer).where(audit_heads.c.writer != REGISTER)
+        before = min(before, datetime.now(UTC))
         removed = 0
         for writer in await self._database.read(lambda c: list(c.execute(writers).scalars())):
             change = partial(audit.prune, writer=writer, before=before, actor=actor)
-            removed += await self._database.write(change)
+            while gone := await self._database.write(change):
+                removed += gone
         return removed
 
 

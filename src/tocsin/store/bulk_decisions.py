@@ -134,7 +134,8 @@ class BulkDecisionStore:
     ) -> AsyncIterator[int]:
         """Decide the alerts, 500 a transaction; gives how many were decided after each.
 
-        Alerts that went away or into another state meanwhile are left out.
+        Alerts that went away or into another state meanwhile are left out. Once somebody has
+        undone the bulk, nothing more is decided.
         """
         text = reason_text(reason)
         for start in range(0, len(ids), PORTION):
@@ -142,13 +143,18 @@ class BulkDecisionStore:
             orders = [Order(i, disposition, text, actor, new_id()) for i in part]
 
             def change(connection: Connection, orders: list[Order] = orders) -> int:
+                if _undone(connection, bulk_id, shared=True):
+                    return -1
                 outcomes = decide(connection, orders, bulk_id=bulk_id)
                 done = [o.order.alert_id for o in outcomes if o.problem is None]
                 entry = audit.batch(actor, "alerts.decided", done, disposition=disposition)
                 audit.record(connection, entry._replace(subject=bulk_id))
                 return len(done)
 
-            yield await self._database.write(change)
+            count = await self._database.write(change)
+            if count < 0:
+                return
+            yield count
 
     async def undo(self, bulk_id: str, *, actor: str) -> AsyncIterator[int]:
         """Undo all decisions of a bulk that stand or were superseded, by portions.
@@ -173,6 +179,8 @@ class BulkDecisionStore:
         )
 
         def change(connection: Connection) -> int:
+            if _undone(connection, bulk_id, shared=False):
+                return -1
             ids = list(connection.execute(query).scalars())
             done = undo(connection, ids, actor)
             if done:
@@ -198,6 +206,17 @@ class BulkDecisionStore:
             )
             for row in rows
         ]
+
+
+def _undone(connection: Connection, bulk_id: str, *, shared: bool) -> bool:
+    """Whether a bulk was undone; held so until the transaction ends.
+
+    Those who decide its portions share it, who undoes it waits for them: no portion is decided
+    behind the back of the look that finds nothing more to undo.
+    """
+    b = bulk_decisions.c
+    query = sa.select(b.undone_at).where(b.bulk_id == bulk_id).with_for_update(read=shared)
+    return connection.execute(query).scalar() is not None
 
 
 def described(wanted: AlertFilter) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class IncidentStore:
             change.other_id = new
             change.set(new, status=IncidentStatus.OPEN.value, held=True)
             change.set(change.incident_id, held=True)
-            change.steps = [Step(alert, change.incident_id, new) for alert in alerts]
+            change.steps = [Step(alert, change.incident_id, new) for alert in dict.fromkeys(alerts)]
 
         await self._change(incident_id, IncidentAction.SPLIT, actor, reason, plan)
         return new
@@ -181,6 +181,8 @@ class IncidentStore:
     async def undo(self, incident_id: str, *, actor: str, reason: str) -> str:
         """Take the last change back that was not taken back yet.
 
+        Alerts that retention has deleted since are left out.
+
         Raises:
             NotFoundError: there is no such incident, or nothing to undo.
             ConflictError: things have changed since, so that it cannot be undone.
@@ -190,9 +192,14 @@ class IncidentStore:
             last = incident_reading.last_change(change.connection, incident_id)
             if last is None:
                 raise NotFoundError(f"nothing was done to incident {incident_id} yet")
-            now = incident_reading.whereabouts(
-                change.connection, [step.alert_id for step in last.steps]
-            )
+            moved = [step.alert_id for step in last.steps]
+            there = incident_reading.existing(change.connection, moved)
+            if moved and not there:
+                raise ConflictError(
+                    f"alert {moved[0]} has been deleted since, as all that it moved"
+                )
+            last = last._replace(steps=[step for step in last.steps if step.alert_id in there])
+            now = incident_reading.whereabouts(change.connection, sorted(there))
             stale = [step.alert_id for step in last.steps if now.get(step.alert_id) != step.into]
             if stale:
                 raise ConflictError(f"alert {stale[0]} has been moved since; undo that first")

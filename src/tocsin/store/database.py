@@ -24,11 +24,11 @@ import sqlalchemy as sa
 from psycopg.types.string import TextLoader
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from tocsin import metrics
-from tocsin.errors import SettingsError, StoreUnavailable
+from tocsin.errors import SettingsError, StoreUnavailable, TocsinError
 from tocsin.store.bulk import WRITTEN
 from tocsin.store.copying import STAGED, committed
 from tocsin.store.trouble import Trouble, raised_for, trouble_of
@@ -122,6 +122,10 @@ class Database:
             if told is None:
                 raise
             raise told from error
+        except StatementError as error:  # a value that its column's type could not bind
+            if isinstance(error.orig, TocsinError):
+                raise error.orig from error
+            raise
 
     def _read(self, query: Callable[[Connection], T]) -> T:
         with self._read_engine.connect() as connection, connection.begin():

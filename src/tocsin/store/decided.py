@@ -35,7 +35,7 @@ class Decision(Record, frozen=True, kw_only=True, omit_defaults=False):
     undone_by: str | None = None
 
 
-class Lessons(NamedTuple):
+class Teaching(NamedTuple):
     """What can be learned from, and how all alerts of each rule stood decided at that moment."""
 
     examples: list[Example]
@@ -94,7 +94,7 @@ class DecidedStore:
         query = sa.select(decided.c.alert_id).where(decided.c.stored_at <= moment)
         return await self._database.read(lambda c: set(c.execute(query).scalars()))
 
-    async def lessons(self, limit: int) -> Lessons:
+    async def teaching(self, limit: int) -> Teaching:
         """The newest standing decisions that say what an alert was, oldest first.
 
         Left out are the undetermined ones, and alerts that retention has deleted. What was sent is
@@ -131,7 +131,7 @@ class DecidedStore:
                 if row.alert_id in dossiers and dossiers[row.alert_id].verdict is not None
             )
         found.reverse()
-        return Lessons(found, by_rule)
+        return Teaching(found, by_rule)
 
 
 def _shortened(dossier: Dossier) -> Dossier:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, Row
 from tocsin.model import Detection, DetectionKind, DetectionStatus, Severity
 from tocsin.store import audit
 from tocsin.store.bulk import BulkInsert
+from tocsin.store.change_count import ChangeCount
 from tocsin.store.database import Database
 from tocsin.store.tables import detection_state, detections
 from tocsin.store.types import instant_text
@@ -22,7 +23,6 @@ _CHANGED = (
     *("name", "level", "risk_score", "kind", "status", "techniques", "false_positives"),
     "updated_at",
 )
-_STATE_ID = 1
 _texts = msgspec.json.Decoder(tuple[str, ...])
 _write = BulkInsert(
     detections,
@@ -30,12 +30,7 @@ _write = BulkInsert(
     key=_KEY,
     update={name: f"excluded.{name}" for name in _CHANGED},
 )
-_count_up = BulkInsert(
-    detection_state,
-    ("id", "version"),
-    key=("id",),
-    update={"version": "detection_state.version + 1"},
-)
+_changes = ChangeCount(detection_state)
 
 
 class DetectionStore:
@@ -49,7 +44,7 @@ class DetectionStore:
 
     async def version(self) -> int:
         """A number that grows with every change of the stored detections; 0 before the first."""
-        return await self._database.read(_version)
+        return await self._database.read(_changes.read)
 
     async def scan(self) -> AsyncIterator[Sequence[Detection]]:
         """All detections, in chunks of 2,000 in order of their key."""
@@ -80,7 +75,7 @@ class DetectionStore:
             stamp: Any = instant_text(now) if sqlite else now
             # In the order of the key, so that two imports at once cannot lock each other out.
             _write(connection, [_row(latest[key], stamp) for key in sorted(latest)])
-            _count_up(connection, [(_STATE_ID, 1)])
+            _changes.count(connection)
             ids = [" ".join(key) for key in latest]
             audit.imported(connection, actor, "detections", ids, catalogues=dict(counted))
             inserted = _count(connection) - before
@@ -96,7 +91,7 @@ class DetectionStore:
                 sa.delete(detections).where(detections.c.catalogue == catalogue)
             ).rowcount
             if deleted:
-                _count_up(connection, [(_STATE_ID, 1)])
+                _changes.count(connection)
                 gone = {"catalogue": catalogue, "count": deleted}
                 entry = audit.Entry(actor, "catalogue.removed", "detections", gone)
                 audit.record(connection, entry)
@@ -134,13 +129,6 @@ class DetectionStore:
             return {row[0]: row[1] for row in connection.execute(chosen)}
 
         return await self._database.read(query)
-
-
-def _version(connection: Connection) -> int:
-    found = connection.execute(
-        sa.select(detection_state.c.version).where(detection_state.c.id == _STATE_ID)
-    ).scalar()
-    return int(found or 0)
 
 
 def _count(connection: Connection) -> int:

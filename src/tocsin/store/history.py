@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.model import Prevalence
@@ -22,6 +23,7 @@ WEEK_DAYS = 7
 MONTH_DAYS = 30
 SIZES = (10, 50, 100, 200, 300, 400, 500)  # few, so that the driver's statement cache holds them
 NO_KEY = ("", "")
+Counted = tuple[str, str, str]  # kind, value, day
 DECIDED = "decided"  # a kind that no key has: the row that says that there are decisions
 
 _add = BulkInsert(
@@ -43,6 +45,37 @@ def record(connection: Connection, rows: Sequence[tuple[str, str, str, int]]) ->
     _add(connection, rows)
 
 
+def stale(connection: Connection, before: str, after: Counted | None, limit: int) -> list[Counted]:
+    """Counts of days that nothing looks at any more, in the order of their keys.
+
+    Args:
+        connection: to read with.
+        before: the first day (ISO date) that stays.
+        after: the last key of the portion before.
+        limit: the most.
+    """
+    p = prevalence.c
+    key = (p.kind, p.value, p.day)
+    query = sa.select(*key).where(p.day < before).order_by(*key).limit(limit)
+    if after is not None:
+        query = query.where(sa.tuple_(*key) > sa.tuple_(*map(sa.literal, after)))
+    return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
+def forget(connection: Connection, portion: Sequence[Counted], before: str) -> int:
+    """Delete a portion of what `stale` gave, from its first to its last key; gives how many."""
+    p = prevalence.c
+    key = sa.tuple_(p.kind, p.value, p.day)
+    first, last = (sa.tuple_(*map(sa.literal, portion[place])) for place in (0, -1))
+    gone = sa.delete(prevalence).where(p.day < before, key >= first, key <= last)
+    return connection.execute(gone).rowcount
+
+
+def first_day(now: datetime) -> str:
+    """The first UTC day (ISO date) that counts still; what is older is never asked for."""
+    return (now.astimezone(UTC).date() - timedelta(days=MONTH_DAYS - 1)).isoformat()
+
+
 class HistoryStore:
     """Answers `ports.History` from the tables `prevalence` and `decision_counts`."""
 
@@ -60,7 +93,7 @@ class HistoryStore:
         days = (
             today.isoformat(),
             (today - timedelta(days=WEEK_DAYS - 1)).isoformat(),
-            (today - timedelta(days=MONTH_DAYS - 1)).isoformat(),
+            first_day(now),
         )
         answers = {key: Prevalence(subject=key.kind, value=key.value) for key in keys}
         for kind, value, *counts in await self._database.read(

@@ -1,6 +1,5 @@
 """Incidents as people read them: lists by keyset, and one with all that belongs to it."""
 
-import base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tocsin.errors import InputError, NotFoundError
+from tocsin.errors import NotFoundError
 from tocsin.model import (
     EntityKind,
     Incident,
@@ -20,7 +19,7 @@ from tocsin.model import (
     Record,
     Severity,
 )
-from tocsin.store import incident_reading
+from tocsin.store import cursors, incident_reading
 from tocsin.store.database import Database
 from tocsin.store.rows import links_of
 from tocsin.store.tables import alert_entities, incident_alerts, incident_changes, incidents
@@ -87,6 +86,7 @@ class IncidentFilter:
     severity: Severity | None = None
     assigned_to: str | None = None
     since: datetime | None = None
+    merged: bool = False  # also those that were merged into others
 
 
 class IncidentPages:
@@ -114,6 +114,8 @@ class IncidentPages:
                 query = query.where(column == value)
         if wanted.since is not None:
             query = query.where(c.updated_at >= wanted.since)
+        if not wanted.merged:
+            query = query.where(c.merged_into.is_(None))
         if cursor is not None:
             query = query.where(
                 sa.tuple_(c.updated_at, c.incident_id) < before(c.updated_at, cursor)
@@ -136,7 +138,7 @@ class IncidentPages:
 
 def cursor_of(when: datetime, identifier: str) -> str:
     """Where the next page of a list by time begins."""
-    return base64.urlsafe_b64encode(msgspec.json.encode([instant_text(when), identifier])).decode()
+    return cursors.cursor(instant_text(when), identifier)
 
 
 def before(column: Any, cursor: str) -> Any:
@@ -145,15 +147,8 @@ def before(column: Any, cursor: str) -> Any:
     Raises:
         InputError: the cursor is not one of ours.
     """
-    try:
-        text, identifier = msgspec.json.decode(
-            base64.urlsafe_b64decode(cursor.encode()), type=tuple[str, str]
-        )
-        when = datetime.fromisoformat(text)
-    except (ValueError, msgspec.MsgspecError) as error:
-        raise InputError("the cursor is not one that this list gave out") from error
-    if when.tzinfo is None:
-        raise InputError("the cursor is not one that this list gave out")
+    text, identifier = cursors.parts_of(cursor, tuple[str, str])
+    when = cursors.moment_of(text)
     return sa.tuple_(sa.literal(when, column.type), sa.literal(identifier))
 
 

@@ -22,6 +22,7 @@ from tocsin.model import (
 from tocsin.model.incident import moment
 from tocsin.ports import Extent, Placed
 from tocsin.store.bulk import one_of
+from tocsin.store.quality import storable
 from tocsin.store.tables import (
     alerts,
     incident_alerts,
@@ -148,19 +149,28 @@ def _member(row: Any) -> Member:
 
 
 def gists(connection: Connection, ids: Sequence[str]) -> dict[str, Gist]:
-    """What the words of these incidents are made from, where that is known."""
+    """What the words of these incidents are made from, where that is known.
+
+    A version of Tocsin that keeps no gist counts the alerts that it adds all the same: one that
+    holds another number of alerts is not of now.
+    """
     if not ids:
         return {}
     c = incidents.c
-    query = sa.select(c.incident_id, c.gist).where(
+    query = sa.select(c.incident_id, c.alerts, c.gist).where(
         one_of(connection, c.incident_id, ids), c.gist.is_not(None)
     )
-    return {row.incident_id: _gist.decode(row.gist) for row in connection.execute(query)}
+    return {
+        row.incident_id: gist
+        for row in connection.execute(query)
+        if (gist := _gist.decode(row.gist)).alerts == row.alerts
+    }
 
 
 def existing(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Those of these alerts that are stored."""
-    query = sa.select(alerts.c.alert_id).where(one_of(connection, alerts.c.alert_id, ids))
+    named = [alert_id for alert_id in ids if storable(alert_id)]
+    query = sa.select(alerts.c.alert_id).where(one_of(connection, alerts.c.alert_id, named))
     return set(connection.execute(query).scalars())
 
 

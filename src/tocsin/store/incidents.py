@@ -124,15 +124,28 @@ def follow(connection: Connection, dossiers: Sequence[Dossier], grouping: Groupi
 def forget(connection: Connection, ids: Sequence[str]) -> None:
     """Delete what ties these alerts to others; their incidents keep title and summary."""
     meeting.forget(connection, ids)
-    these = incident_alerts.c.alert_id.in_(ids)
-    theirs = sa.select(incident_alerts.c.incident_id).where(these)
-    fewer = sa.update(incidents).where(incidents.c.incident_id.in_(theirs))
-    connection.execute(fewer.values(gist=None))  # what is left is looked at when more comes
+    look_anew(connection, ids)
+    these = one_of(connection, incident_alerts.c.alert_id, ids)
     connection.execute(sa.delete(incident_alerts).where(these))
 
 
+def look_anew(connection: Connection, ids: Sequence[str]) -> None:
+    """Let the incidents of these alerts be told from all their alerts when the next one comes.
+
+    Call it last in a transaction that changes or deletes what is told of an alert: it takes the
+    lock, so that nobody tells an incident meanwhile from what was there before.
+    """
+    lock(connection)
+    i = incident_alerts.c
+    theirs = sa.select(i.incident_id).where(
+        one_of(connection, i.alert_id, ids), i.removed_at.is_(None)
+    )
+    change = sa.update(incidents).where(incidents.c.incident_id.in_(theirs))
+    connection.execute(change.values(gist=None))
+
+
 def _follow_moves(connection: Connection, moves: Sequence[Move]) -> list[Step]:
-    """Write the pipeline's moves, in their order."""
+    """Write the pipeline's moves, in their order; gives the steps since the last merge."""
     new = dict.fromkeys(move.into for move in moves if move.alert_id)
     create(connection, list(new), IncidentStatus.OPEN)
     steps: list[Step] = []
@@ -154,7 +167,7 @@ def _follow_moves(connection: Connection, moves: Sequence[Move]) -> list[Step]:
         remediation.follow(connection, [*steps, *change.steps])
         steps = []
     _go(connection, steps, PIPELINE)
-    return [*steps, *(Step("", move.out_of, move.into) for move in moves)]
+    return steps
 
 
 # --- writing ---------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, Row
 from tocsin.model import Indicator, ObservableType, ThreatLevel, Tlp
 from tocsin.store import audit
 from tocsin.store.bulk import BulkInsert
+from tocsin.store.change_count import ChangeCount
 from tocsin.store.database import Database
 from tocsin.store.tables import indicator_state, indicators
 from tocsin.store.types import instant_text
@@ -21,7 +22,6 @@ PAGE = 2000
 
 _KEY = ("type", "value", "source")
 _CHANGED = ("threat_level", "confidence", "tlp", "tags", "description", "expires_at", "updated_at")
-_STATE_ID = 1
 _write = BulkInsert(
     indicators,
     (*_KEY, *_CHANGED, "first_seen"),
@@ -31,12 +31,7 @@ _write = BulkInsert(
 )
 Stamp = Callable[[datetime], Any]
 _tags = msgspec.json.Decoder(tuple[str, ...])
-_count_up = BulkInsert(
-    indicator_state,
-    ("id", "version"),
-    key=("id",),
-    update={"version": "indicator_state.version + 1"},
-)
+_changes = ChangeCount(indicator_state)
 
 
 class IndicatorStore:
@@ -50,7 +45,7 @@ class IndicatorStore:
 
     async def version(self) -> int:
         """A number that grows with every change of the stored indicators; 0 before the first."""
-        return await self._database.read(_version)
+        return await self._database.read(_changes.read)
 
     async def scan(self, now: datetime) -> AsyncIterator[Sequence[Indicator]]:
         """All indicators that have not expired at `now`, in chunks of 2,000 in order of their key.
@@ -84,7 +79,7 @@ class IndicatorStore:
             stamp = instant_text if connection.dialect.name == "sqlite" else _unchanged
             # In the order of the key, so that two imports at once cannot lock each other out.
             _write(connection, [_row(latest[key], now, stamp) for key in sorted(latest)])
-            _count_up(connection, [(_STATE_ID, 1)])
+            _changes.count(connection)
             audit.imported(connection, actor, "indicators", ids, sources=sources)
             return len(latest)
 
@@ -98,7 +93,7 @@ class IndicatorStore:
                 sa.delete(indicators).where(indicators.c.source == source)
             ).rowcount
             if deleted:
-                _count_up(connection, [(_STATE_ID, 1)])
+                _changes.count(connection)
                 gone = {"source": source, "count": deleted}
                 audit.record(connection, audit.Entry(actor, "source.removed", "indicators", gone))
             return deleted
@@ -119,13 +114,6 @@ class IndicatorStore:
         return await self._database.read(query)
 
 
-def _version(connection: Connection) -> int:
-    found = connection.execute(
-        sa.select(indicator_state.c.version).where(indicator_state.c.id == _STATE_ID)
-    ).scalar()
-    return int(found or 0)
-
-
 def _page(
     now: datetime, after: tuple[str, str, str] | None
 ) -> Callable[[Connection], list[Indicator]]:
@@ -139,7 +127,7 @@ def _page(
     if after is not None:
         key = sa.tuple_(columns.type, columns.value, columns.source)
         query = query.where(key > sa.tuple_(*(sa.literal(part) for part in after)))
-    return lambda connection: [_indicator(row) for row in connection.execute(query)]
+    return lambda connection: [indicator_of(row) for row in connection.execute(query)]
 
 
 def _row(item: Indicator, now: datetime, stamp: Stamp) -> tuple[Any, ...]:
@@ -163,7 +151,8 @@ def _unchanged(value: datetime) -> datetime:
     return value
 
 
-def _indicator(row: Row[Any]) -> Indicator:
+def indicator_of(row: Row[Any]) -> Indicator:
+    """An indicator from a row of `indicators`."""
     return Indicator(
         type=ObservableType(row.type),
         value=row.value,

@@ -1,11 +1,10 @@
 """Leases: who may do, for a while, what only one process may do at once."""
 
-import time
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.store.bulk import BulkInsert
+from tocsin.store.clock import WorkClock
 from tocsin.store.database import Database
 from tocsin.store.tables import leases
 
@@ -17,12 +16,13 @@ class LeaseStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._clock = WorkClock()
 
     async def take(self, name: str, owner: str, seconds: float) -> bool:
         """Hold a lease; False while somebody else does, and not longer than their seconds."""
 
         def change(connection: Connection) -> bool:
-            now = time.time()
+            now = self._clock.now(connection)
             _enter(connection, [(name, 0.0, now)])
             free = sa.and_(leases.c.name == name, leases.c.until <= now)
             held = sa.update(leases).where(free).values(owner=owner, until=now + seconds)
@@ -32,17 +32,26 @@ class LeaseStore:
 
     async def give_back(self, name: str, owner: str) -> None:
         """What was to be done is done; nobody need wait for the lease to run out."""
-        now = time.time()
         mine = sa.and_(leases.c.name == name, leases.c.owner == owner)
-        change = sa.update(leases).where(mine).values(owner=None, until=0.0, done_at=now)
-        await self._database.write(lambda connection: connection.execute(change).rowcount)
+
+        def change(connection: Connection) -> None:
+            done = {"owner": None, "until": 0.0, "done_at": self._clock.now(connection)}
+            connection.execute(sa.update(leases).where(mine).values(**done))
+
+        await self._database.write(change)
 
     async def since_done(self, name: str) -> float:
         """Seconds since it was done last; at first, since somebody asked for the first time."""
         query = sa.select(leases.c.done_at).where(leases.c.name == name)
-        found = await self._database.read(lambda connection: connection.execute(query).scalar())
-        if found is not None:
-            return time.time() - float(found)
-        row = [(name, 0.0, time.time())]
-        await self._database.write(lambda connection: _enter(connection, row))
-        return 0.0
+
+        def ask(connection: Connection) -> float | None:
+            found = connection.execute(query).scalar()
+            return None if found is None else max(0.0, self._clock.now(connection) - float(found))
+
+        def enter(connection: Connection) -> None:
+            _enter(connection, [(name, 0.0, self._clock.now(connection))])
+
+        seconds = await self._database.read(ask)
+        if seconds is None:
+            await self._database.write(enter)
+        return seconds or 0.0

@@ -5,21 +5,20 @@ in a small and in a large database.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.errors import InputError
-from tocsin.model import Dossier, Indicator, LookupTool, ObservableType, ThreatLevel, Tlp
+from tocsin.model import Dossier, Indicator, LookupTool
 from tocsin.ports import PastAlert
 from tocsin.store.database import Database
+from tocsin.store.indicators import indicator_of
 from tocsin.store.tables import alerts, dispositions, indicators, triage_results
 
 SEEN = 5_000
-_tags = msgspec.json.Decoder(tuple[str, ...])
 
 
 class LookupStore:
@@ -59,15 +58,15 @@ class LookupStore:
 
     async def indicator(self, value: str, limit: int) -> list[Indicator]:
         """See `ports.Lookups.indicator`."""
+        expires = indicators.c.expires_at
         query = (
             sa.select(indicators)
             .where(indicators.c.value.in_([value, value.lower()]))
+            .where(sa.or_(expires.is_(None), expires > datetime.now(UTC)))
             .order_by(indicators.c.confidence.desc(), indicators.c.source)
             .limit(limit)
         )
-        return await self._database.read(
-            lambda c: [_indicator(row) for row in c.execute(query).mappings()]
-        )
+        return await self._database.read(lambda c: [indicator_of(row) for row in c.execute(query)])
 
     async def _past(
         self, seen: sa.Subquery, wanted: sa.ColumnElement[bool], limit: int
@@ -123,18 +122,3 @@ def _past_alert(row: sa.RowMapping, decided: dict[str, tuple[str, str]]) -> Past
         name: row[name] for name in PastAlert.__struct_fields__ if name in row
     }
     return PastAlert(**values, decided=said[0], reason=said[1])
-
-
-def _indicator(row: sa.RowMapping) -> Indicator:
-    return Indicator(
-        type=ObservableType(row["type"]),
-        value=row["value"],
-        source=row["source"],
-        threat_level=ThreatLevel(row["threat_level"]),
-        confidence=row["confidence"],
-        tlp=Tlp(row["tlp"]),
-        tags=_tags.decode(row["tags"]) if row["tags"] else (),
-        description=row["description"],
-        first_seen=row["first_seen"],
-        expires_at=row["expires_at"],
-    )

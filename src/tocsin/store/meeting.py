@@ -14,6 +14,7 @@ from tocsin.ports import Met, Trail
 from tocsin.store.bulk import PIPELINED, BulkInsert, as_texts, mark_of, texts_in
 from tocsin.store.database import Database
 from tocsin.store.fetch import fetch
+from tocsin.store.quality import made_storable
 from tocsin.store.tables import alert_entities
 from tocsin.store.types import stamp_of
 
@@ -34,8 +35,8 @@ async def meet(
     """See `ports.Incidents.meet`."""
     stamp = stamp_of("sqlite" if database.sqlite else "postgresql")
     rows = sorted(
-        (entity.kind.value, clean(entity.value), stamp(trail.at), trail.alert_id, trail.stage,
-         entity.seen, clean(entity.beside))
+        (entity.kind.value, made_storable(entity.value), stamp(trail.at), trail.alert_id,
+         trail.stage, entity.seen, made_storable(entity.beside))
         for trail in trails
         for entity in trail.entities
     )  # fmt: skip
@@ -45,7 +46,7 @@ async def meet(
     spans: dict[tuple[str, str], tuple[datetime, datetime]] = {}
     for trail in trails:
         for entity in trail.entities:
-            key = (entity.kind.value, clean(entity.value))
+            key = (entity.kind.value, made_storable(entity.value))
             first, last = spans.get(key, (trail.at, trail.at))
             spans[key] = (min(first, trail.at), max(last, trail.at))
     keys = [
@@ -58,11 +59,6 @@ async def meet(
 def forget(connection: Connection, ids: Sequence[str]) -> None:
     """Delete what these alerts entered."""
     connection.execute(sa.delete(alert_entities).where(alert_entities.c.alert_id.in_(ids)))
-
-
-def clean(value: str) -> str:
-    """Text that every database can store."""
-    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _look_up(connection: Connection, keys: Sequence[Key], most: int) -> list[Met]:

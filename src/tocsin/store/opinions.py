@@ -4,7 +4,6 @@ Rows are written with the verdicts of a batch. A worker leases the most valuable
 is written together with the risk that it raises.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -24,9 +23,11 @@ from tocsin.model import (
     Record,
 )
 from tocsin.ports import OpinionRequest, OpinionWork
-from tocsin.store import audit, closures, reading, rows, verdicts
+from tocsin.store import audit, closures, incidents, reading, rows, verdicts
 from tocsin.store.bulk import BulkInsert
+from tocsin.store.clock import WorkClock
 from tocsin.store.database import Database
+from tocsin.store.quality import made_storable
 from tocsin.store.tables import dispositions, opinions
 from tocsin.store.types import instant_text
 
@@ -136,12 +137,13 @@ class OpinionStore:
         self._database = database
         self._owner = owner
         self._reopen = reopen
+        self._clock = WorkClock()
 
     async def lease(self, limit: int, seconds: float) -> list[OpinionWork]:
         """See `ports.Opinions.lease`."""
 
         def change(connection: Connection) -> list[str]:
-            now = time.time()
+            now = self._clock.now(connection)
             some = (
                 sa.select(opinions.c.alert_id)
                 .where(
@@ -159,7 +161,7 @@ class OpinionStore:
                 connection.execute(taken.values(lease_owner=self._owner, lease_until=now + seconds))
             return ids
 
-        if not await self._database.read(_any_waits):
+        if not await self._database.read(lambda c: _any_waits(c, self._clock.now(c))):
             return []
         ids = await self._database.write(change, durable=False)
         return await self._database.read(lambda c: _work(c, ids)) if ids else []
@@ -185,6 +187,7 @@ class OpinionStore:
             )
             if made is not None and made.raises:
                 self._give_back(connection, opinion.alert_id)
+                incidents.look_anew(connection, [opinion.alert_id])
             audit.record(connection, _entry(opinion, made))
             return True
 
@@ -197,18 +200,19 @@ class OpinionStore:
 
     async def postpone(self, alert_id: str, seconds: float, error: str) -> bool:
         """See `ports.Opinions.postpone`."""
-        change = (
-            sa.update(opinions)
-            .where(_held(alert_id, self._owner))
-            .values(
-                attempts=opinions.c.attempts + 1,
-                lease_owner=None,
-                lease_until=0.0,
-                not_before=time.time() + seconds,
-                error=error,
-            )
-        )
-        return await self._database.write(lambda c: c.execute(change).rowcount == 1, durable=False)
+
+        def change(connection: Connection) -> bool:
+            again = sa.update(opinions).where(_held(alert_id, self._owner))
+            values = {
+                "attempts": opinions.c.attempts + 1,
+                "lease_owner": None,
+                "lease_until": 0.0,
+                "not_before": self._clock.now(connection) + seconds,
+                "error": error,
+            }
+            return connection.execute(again.values(**values)).rowcount == 1
+
+        return await self._database.write(change, durable=False)
 
     async def release(self, *, everyone: bool = False) -> None:
         """Give back the leases of this owner, or of all owners where this process is alone."""
@@ -263,9 +267,8 @@ def opinion_of(row: sa.RowMapping) -> Opinion:
     )
 
 
-def _any_waits(connection: Connection) -> bool:
+def _any_waits(connection: Connection, now: float) -> bool:
     """Whether to bother the writers at all; an idle queue is asked every second."""
-    now = time.time()
     query = sa.select(opinions.c.alert_id).where(
         opinions.c.status == OpinionStatus.PENDING.value,
         opinions.c.lease_until <= now,
@@ -311,12 +314,12 @@ def _columns(
     )
     return {
         "status": opinion.status.value,
-        "why": _storable(opinion.why),
+        "why": made_storable(opinion.why),
         "finished_at": opinion.finished_at,
         "attempts": opinion.attempts,
         "lease_owner": None,
         "lease_until": 0.0,
-        "model": None if opinion.model is None else _storable(opinion.model),
+        "model": None if opinion.model is None else made_storable(opinion.model),
         "assessment": None if opinion.assessment is None else opinion.assessment.value,
         "risk_before": None if made is None else made.risk_before,
         "risk_after": None if made is None else made.risk_after,
@@ -328,7 +331,7 @@ def _columns(
         "reply": _json(said) if opinion.status is OpinionStatus.DONE else None,
         "ledger": _json(opinion.ledger),
         "pseudonyms": _json(dict(pseudonyms)),
-        "error": None if opinion.error is None else _storable(opinion.error),
+        "error": None if opinion.error is None else made_storable(opinion.error),
     }
 
 
@@ -339,16 +342,12 @@ def _json(value: Any) -> str:
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return _storable(value)
+        return made_storable(value)
     if isinstance(value, dict):
-        return {_storable(name): _cleaned(part) for name, part in value.items()}
+        return {made_storable(name): _cleaned(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(part) for part in value]
     return value
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _entry(opinion: Opinion, made: Change | None) -> audit.Entry:

@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tocsin.audit_chain import BEGUN, REGISTER
 from tocsin.errors import NotFoundError
 from tocsin.model import (
     AuditLine,
@@ -17,6 +18,7 @@ from tocsin.model import (
     Membership,
     Opinion,
     Papers,
+    RemediationStatus,
     StoredDecision,
     sightings_then,
 )
@@ -37,6 +39,12 @@ from tocsin.store.tables import (
 from tocsin.store.types import instant_text
 
 FILLED = ("alert", "context", "verdict")
+ABOUT_ONE = (
+    *("alert.decided", "alert.reopened", "alert.unparked", "opinion.recorded", "decision.undone"),
+    *("alerts.decided", "bulk.begun", "bulk.undone", "decisions.undone"),
+    *(f"remediation.{status.value}" for status in RemediationStatus),
+)
+"""The actions that an alert's bundle tells of. A sender may name an alert as others name tables."""
 PORTION = IN_LIMIT
 _learned = msgspec.json.Decoder(Learned)
 
@@ -136,7 +144,10 @@ def _judged(connection: Connection, ids: Sequence[str]) -> list[Judged]:
 
 
 def _papers(connection: Connection, alert_id: str) -> Papers:
-    """Audit rows are those about the alert, its decisions and the actions proposed for it."""
+    """Audit rows are those about the alert, its decisions and the actions proposed for it.
+
+    The register's rows of their chains go along: they say whether a key is in the hashes.
+    """
     d, i, a, r = dispositions.c, incident_alerts.c, audit_logs.c, remediation_actions.c
     query = sa.select(dispositions).where(d.alert_id == alert_id)
     decided = connection.execute(query.order_by(d.decided_at, d.disposition_id)).all()
@@ -145,7 +156,10 @@ def _papers(connection: Connection, alert_id: str) -> Papers:
     proposed = connection.execute(sa.select(r.action_id).where(r.alert_id == alert_id)).scalars()
     subjects = {alert_id, *proposed, *(row.disposition_id for row in decided)}
     subjects |= {row.bulk_id for row in decided if row.bulk_id is not None}
-    query = sa.select(audit_logs).where(a.subject.in_(sorted(subjects)))
+    about = sa.and_(a.subject.in_(sorted(subjects)), a.action.in_(ABOUT_ONE))
+    writers = sa.select(a.writer).where(about)
+    begun = sa.and_(a.writer == REGISTER, a.action == BEGUN, a.subject.in_(writers))
+    query = sa.select(audit_logs).where(sa.or_(about, begun))
     logged = connection.execute(query.order_by(a.logged_at, a.writer, a.sequence))
     return Papers(
         decisions=tuple(

@@ -51,17 +51,25 @@ def written(name: str, value: str, longest: int = WORDS_LIMIT) -> str:
     """
     if len(value) > longest:
         raise InputError(f"{name}: at most {longest} characters")
-    if "\0" in value or not _encodes(value):
+    if not storable(value):
         raise InputError(f"{name}: it holds a NUL or half a character, which cannot be stored")
     return value
 
 
-def _encodes(value: str) -> bool:
+def storable(value: str) -> bool:
+    """Whether both databases take a text as it is: it has no NUL and no half of a character."""
+    if "\0" in value:
+        return False
     try:
         value.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def made_storable(value: str) -> str:
+    """A text with signs of replacement for what no database takes."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def refused_table(dossier: Dossier, filled: Sequence[str], found: str = "") -> str:

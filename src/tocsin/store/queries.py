@@ -1,6 +1,5 @@
 """What screens and lists ask: keyset pages over indexed columns, never OFFSET."""
 
-import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tocsin.errors import InputError
 from tocsin.model import AlertStatus, ClosingAction, Disposition, Record, RiskLevel, Severity
-from tocsin.store import finding
+from tocsin.store import cursors, finding
 from tocsin.store.database import Database
 from tocsin.store.tables import alert_work, alerts, closures, triage_results
 from tocsin.store.types import instant_text
@@ -254,20 +253,16 @@ def _summaries(connection: Connection, ids: Sequence[str]) -> list[AlertSummary]
 def _encode(sort: str, key: finding.Key) -> str:
     value, alert_id = key
     plain = instant_text(value) if isinstance(value, datetime) else value
-    return base64.urlsafe_b64encode(msgspec.json.encode([sort, plain, alert_id])).decode()
+    return cursors.cursor(sort, plain, alert_id)
 
 
 def _decode(cursor: str, sort: str) -> finding.Key:
-    try:
-        made_for, value, alert_id = msgspec.json.decode(
-            base64.urlsafe_b64decode(cursor.encode()), type=tuple[str, str | float, str]
-        )
-        key = datetime.fromisoformat(str(value)) if sort == "received_at" else float(value)
-    except (ValueError, msgspec.MsgspecError) as error:
-        raise InputError("the cursor is not one that this list gave out") from error
+    made_for, value, alert_id = cursors.parts_of(cursor, tuple[str, str | float, str])
     if made_for != sort:
         raise InputError(f"the cursor belongs to a list sorted by {made_for}")
-    return key, alert_id
+    if sort == "received_at":
+        return cursors.moment_of(str(value)), alert_id
+    return cursors.number_of(value), alert_id
 
 
 def summary(row: sa.RowMapping) -> AlertSummary:

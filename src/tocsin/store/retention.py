@@ -6,12 +6,14 @@ the index over the time of receipt, oldest first.
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tocsin.model import AlertStatus
+from tocsin.store import audit, history
 from tocsin.store.database import Database
 from tocsin.store.dossiers import DossierStore
 from tocsin.store.tables import alerts
@@ -56,14 +58,24 @@ class RetentionStore:
         return await self._database.read(ask)
 
     async def purge(self, before: datetime, statuses: Sequence[AlertStatus]) -> AsyncIterator[int]:
-        """Delete it; gives how many went after each portion."""
+        """Delete it; gives how many alerts went after each portion.
+
+        Last go the counts of how often values were seen on days that nothing looks at any more.
+        """
         after: tuple[datetime, str] | None = None
-        while True:
-            found = await self._oldest(before, statuses, after)
-            if not found:
-                return
+        while found := await self._oldest(before, statuses, after):
             yield await self._dossiers.forget([alert_id for _, alert_id in found])
             after = found[-1]
+        await self._forget_counts(history.first_day(datetime.now(UTC)))
+
+    async def _forget_counts(self, day: str) -> None:
+        """Delete the counts of the days before, in portions, each found before it is deleted."""
+        after: history.Counted | None = None
+        while portion := await self._database.read(
+            partial(history.stale, before=day, after=after, limit=PORTION)
+        ):
+            await self._database.write(partial(_forget_portion, portion=portion, day=day))
+            after = portion[-1]
 
     async def _oldest(
         self,
@@ -86,3 +98,9 @@ class RetentionStore:
             return [(row[0], row[1]) for row in connection.execute(query)]
 
         return await self._database.read(ask)
+
+
+def _forget_portion(connection: Connection, portion: Sequence[history.Counted], day: str) -> None:
+    gone = {"count": history.forget(connection, portion, day), "before": day}
+    entry = audit.Entry("retention", "counts.forgotten", "prevalence", gone)
+    audit.record(connection, entry)

@@ -20,6 +20,8 @@ from tocsin.store.tables import (
     triage_results,
 )
 
+MOST_DOUBLINGS = 64  # of the pause between attempts: more, and it would be no number any more
+
 insert_keys = BulkInsert(alert_keys, ("key", "alert_id", "digest"), key=("key",))
 insert_new_keys = BulkInsert(
     alert_keys, ("key", "alert_id", "digest"), key=("key",), returning="key"
@@ -242,7 +244,7 @@ def count_attempt(
     if tried is None:
         return False
     attempts = tried + 1
-    wait = min(pause * 2 ** (attempts - 1), LONGEST_WAIT)
+    wait = min(pause * 2.0 ** min(attempts - 1, MOST_DOUBLINGS), LONGEST_WAIT)
     last: bool = attempts >= max_attempts
     change = sa.update(alert_work).where(row)
     connection.execute(

@@ -201,7 +201,9 @@ class Families:
 
 
 def _is_routine(level: str | None) -> bool:
-    return level is not None and level.isdecimal() and int(level[:4]) <= ROUTINE_LEVEL
+    return (
+        level is not None and len(level) <= 4 and level.isdecimal() and int(level) <= ROUTINE_LEVEL
+    )
 
 
 def _compile(family: str, words: list[str]) -> re.Pattern[str]:

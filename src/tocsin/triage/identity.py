@@ -116,9 +116,10 @@ def _kind_of_source(text: str) -> tuple[str, str] | None:
 
 
 def _is_private(text: str) -> bool:
-    if ip_address(text) is None:
+    canonical = ip_address(text)  # brackets, zones and blanks taken off
+    if canonical is None:
         return False
-    address = ipaddress.ip_address(text)
+    address = ipaddress.ip_address(canonical)
     return any(address in network for network in INSIDE if network.version == address.version)
 
 

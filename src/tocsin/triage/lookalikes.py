@@ -6,7 +6,7 @@ address the sensor measured, and a window that somebody entered there.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 
 from tocsin.model import Evidence
@@ -136,4 +136,4 @@ def _span(tag: str) -> tuple[datetime, datetime] | None:
         return None
     if not slash or span[0].tzinfo is None or span[1].tzinfo is None:
         return None
-    return span[0].astimezone(UTC), span[1].astimezone(UTC)
+    return span  # in their own zones: at the ends of the calendar there is no such time in UTC

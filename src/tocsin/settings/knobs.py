@@ -1,66 +1,13 @@
-"""Every knob, with its documentation; the only reader of the environment.
+"""Every knob, with its documentation; docs/settings.md is made from this."""
 
-A setting `name` is read, first match wins, from: an argument of the command line, the environment
-variable `TOCSIN_NAME`, a file `NAME` (`tocsin_name`) in the folder that `TOCSIN_SECRETS` names, the
-TOML file that `TOCSIN_CONFIG` names (default `tocsin.toml` in the working directory), the default.
-"""
-
-import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SecretsSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tocsin.errors import SettingsError
-from tocsin.model import ProviderKind
-
-
-class ModelProvider(BaseModel):
-    """One place that answers for a language model; holds no secret.
-
-    `name` is ours: for accounts, metrics and `llm_keys`. `url` is where its interface begins, e.g.
-    https://api.openai.com/v1, http://127.0.0.1:11434/v1 (Ollama), https://api.anthropic.com,
-    https://NAME.openai.azure.com. `priority`: the lowest is asked first. `timeout` is in seconds.
-    Prices are US dollars per million tokens. Limits of 0 are none.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")
-    kind: ProviderKind = ProviderKind.OPENAI
-    url: str
-    model: str = Field(min_length=1, max_length=200)
-    key_file: Path | None = None
-    priority: int = 10
-    timeout: float = Field(30.0, gt=0, le=600)
-    price_in: float = Field(0.0, ge=0)
-    price_out: float = Field(0.0, ge=0)
-    requests_per_minute: int = Field(0, ge=0)
-    tokens_per_minute: int = Field(0, ge=0)
-    max_concurrent: int = Field(8, ge=1, le=1000)
-    deployment: str = ""
-    api_version: str = ""
-
-    @model_validator(mode="after")
-    def _azure_is_whole(self) -> "ModelProvider":
-        if self.kind is ProviderKind.AZURE and not self.api_version:
-            raise ValueError(f"{self.name}: kind azure needs api_version, e.g. 2024-10-21")
-        return self
+from tocsin.settings.environment import sources
+from tocsin.settings.provider import ModelProvider
 
 
 class Settings(BaseSettings):
@@ -300,8 +247,6 @@ class Settings(BaseSettings):
         "http://127.0.0.1:4318/v1/traces; needs the extra otel. Empty: none.",
     )
 
-    TOML: ClassVar[str] = "tocsin.toml"
-
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, value: str) -> str:
@@ -356,39 +301,6 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, environment, secret files, TOML, in that order."""
+        """See `environment.sources`."""
         del dotenv_settings, file_secret_settings
-        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
-        if secrets := os.environ.get("TOCSIN_SECRETS"):
-            sources.append(SecretsSettingsSource(settings_cls, secrets_dir=secrets))
-        toml = Path(os.environ.get("TOCSIN_CONFIG", cls.TOML))
-        if toml.is_file():
-            sources.append(TomlConfigSettingsSource(settings_cls, toml))
-        return tuple(sources)
-
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    """The environment of a child process that shall work on the same data and database."""
-    given = {"TOCSIN_DATA": str(settings.data), "TOCSIN_DATABASE": settings.database_url}
-    return {**os.environ, **given}
-
-
-def load(**arguments: Any) -> Settings:
-    """Read all settings; arguments that are None count as not given.
-
-    Raises:
-        SettingsError: a value cannot work; the message names each setting and what is wrong.
-    """
-    given = {name: value for name, value in arguments.items() if value is not None}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        wrong = "; ".join(f"{_variable(*item['loc'])}: {item['msg']}" for item in error.errors())
-        raise SettingsError(f"settings: {wrong}") from error
-    except ValueError as error:
-        raise SettingsError(f"settings: {error}") from error
-
-
-def _variable(name: int | str = "settings", *inside: int | str) -> str:
-    """The variable, and the place within it, e.g. `TOCSIN_LLM_PROVIDERS[0][kind]`."""
-    return f"TOCSIN_{name}".upper() + "".join(f"[{part}]" for part in inside)
+        return sources(settings_cls, init_settings, env_settings)

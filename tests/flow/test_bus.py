@@ -1,0 +1,94 @@
+"""The bus on a real broker that cancels consumers, or forgets to deliver to them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from tests.rabbitmq import RabbitMQ
+
+from tocsin.bus import rabbitmq
+from tocsin.bus.rabbitmq import PREFETCH, RabbitBus
+
+QUEUE = "alert.raw"
+
+
+@pytest.fixture
+async def buses(broker_url: str) -> AsyncIterator[list[RabbitBus]]:
+    made = [RabbitBus(broker_url, [QUEUE]) for _ in range(2)]
+    yield made
+    for bus in made:
+        await bus.close()
+
+
+async def gather(bus: RabbitBus, into: set[str]) -> None:
+    while envelopes := await bus.take(QUEUE, 50):
+        for envelope in envelopes:
+            into.update(envelope.ids)
+            await envelope.acknowledge()
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.1)
+
+
+async def test_a_consumer_comes_back_though_another_one_kept_the_queue_busy(
+    buses: list[RabbitBus], rabbit_server: RabbitMQ, broker_url: str
+) -> None:
+    vhost = broker_url.rsplit("/", 1)[1]
+    busy, other = buses
+    heard: set[str] = set()
+    async with asyncio.TaskGroup() as tasks:
+        taker = tasks.create_task(gather(other, heard))
+        await other.ring(QUEUE, ["first"])
+        full = tasks.create_task(gather(busy, set()))
+        await asyncio.sleep(0.5)
+        full.cancel()  # it stays subscribed, and holds what it is given
+        await asyncio.to_thread(rabbit_server.control, "delete_queue", QUEUE, "-p", vhost)
+        sent = [f"alert-{number}" for number in range(3 * PREFETCH)]
+
+        async def all_heard() -> bool:
+            for alert_id in sent:  # as the sweeper does: what is rung into a deletion is lost
+                if alert_id not in heard:
+                    await busy.ring(QUEUE, [alert_id])
+            await asyncio.sleep(1)
+            return heard >= set(sent)
+
+        await until(all_heard)
+        taker.cancel()
+
+
+async def test_a_consumer_that_gets_nothing_though_messages_wait_subscribes_again(
+    buses: list[RabbitBus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf: set[int] = set()
+    hear = rabbitmq._Listener._on_message
+
+    async def first_is_deaf(
+        listener: rabbitmq._Listener,
+        subscription: rabbitmq._Subscription,
+        message: AbstractIncomingMessage,
+    ) -> None:
+        if not deaf or id(subscription) in deaf:
+            deaf.add(id(subscription))
+            return
+        await hear(listener, subscription, message)
+
+    monkeypatch.setattr(rabbitmq._Listener, "_on_message", first_is_deaf)
+    heard: set[str] = set()
+    sent = {f"alert-{number}" for number in range(PREFETCH + 20)}
+    async with asyncio.TaskGroup() as tasks:
+        taker = tasks.create_task(gather(buses[0], heard))
+        for alert_id in sent:
+            await buses[1].ring(QUEUE, [alert_id])
+
+        async def all_heard() -> bool:
+            return heard == sent
+
+        await until(all_heard)
+        taker.cancel()
+    assert deaf
