@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 
 from tocsin.context.keys import NO_ALERT, address_text, lowered, rule_of
 from tocsin.model import Activity, Dossier
+from tocsin.model.incident import moment
 
 WINDOW = 3600.0  # seconds
 MOST_HOSTS = 20_000
@@ -61,7 +62,7 @@ class RecentActivity:
     def observe(self, dossier: Dossier) -> Activity:
         """What came before this alert, which then counts for the next."""
         alert = dossier.alert or NO_ALERT
-        now = (alert.event.time or dossier.received_at).timestamp()
+        now = moment(alert.event.time, dossier.received_at).timestamp()
         rule = rule_of(dossier) or alert.title[:128]
         machine = alert.host
         host = (
