@@ -1,13 +1,13 @@
 """The smallest learner that can be right or wrong: a shrunk share of attacks for each rule."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from math import exp, log
 
 import msgspec
 
-from tocsin.model import Dossier, Example, Learned, ModelMetrics
+from tocsin.model import Decided, Dossier, Example, Learned, ModelMetrics
 from tocsin.trial.measures import measures
 from tocsin.trial.noise import is_attack
 
@@ -17,7 +17,10 @@ def rule(dossier: Dossier) -> str:
     return f"rule.{dossier.alert.rule.id}"
 
 
-def fit(examples: Sequence[Example], *, seed: int = 0) -> Learned:
+def fit(
+    examples: Sequence[Example], *, seed: int = 0, by_rule: Mapping[str, Decided] | None = None
+) -> Learned:
+    del by_rule  # it has no priors that move
     attacks: dict[str, int] = defaultdict(int)
     counts: dict[str, int] = defaultdict(int)
     for example in examples:

@@ -2,7 +2,8 @@
 
 Learns from three recordings, tests on the fourth, all four ways round. Scored are groups of one
 machine, address, name and hour, since two scanners make most of the alerts. Beside it stands the
-table of signatures: the share of attacks of each name in what was learned from.
+table of signatures: the share of attacks of each name in what was learned from. Intervals (95 %)
+are by bootstrap over the groups; that of the mean draws the groups of each recording anew.
 `python -m tests.quality.ait` prints the table; `--first N` keeps the first N alerts of each group.
 """
 
@@ -21,6 +22,7 @@ from tests.known import Known
 from tests.servers import ROOT
 
 from tocsin.evaluation import measures
+from tocsin.evaluation.measures import Numbers
 from tocsin.ingest import Item, Limits, read_item
 from tocsin.learn import Sample, fit_sample
 from tocsin.model import Disposition, Learned
@@ -33,6 +35,7 @@ HOUR = 3600
 BENIGN = "-"
 BATCH = 2000
 EVERY = 10**9
+RESAMPLES = 1000
 LIMITS = Limits(1 << 20, 64)
 
 Group = tuple[str, str, str, int]
@@ -47,7 +50,7 @@ class Line(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What one way round gave; the last two are the table of signatures'."""
+    """What one way round gave; `drawn` has precision and suppression of each resample."""
 
     recording: str
     groups: int
@@ -57,6 +60,17 @@ class Figures(NamedTuple):
     ece: float
     table_precision: float
     table_suppression: float
+    drawn: Numbers
+
+    def interval(self, which: int) -> str:
+        """The interval of precision (0) or suppression (1)."""
+        return between(self.drawn[:, which])
+
+
+def between(values: Numbers) -> str:
+    """A 95 % interval as it is printed."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return f"({low:.3f}-{high:.3f})"
 
 
 def recordings() -> list[str]:
@@ -126,12 +140,24 @@ async def _figures(recording: str, first: int) -> Figures:
         recording,
         len(true),
         int(true.sum()),
-        measures.average_precision(true, found) or 0.0,
-        1 - (measures.false_positive_rate(true, found, 0.95) or 0.0),
+        *_quality(true, found),
         measures.ece(true, found),
-        measures.average_precision(true, naive) or 0.0,
-        1 - (measures.false_positive_rate(true, naive, 0.95) or 0.0),
+        *_quality(true, naive),
+        _resampled(true, found),
     )
+
+
+def _quality(truth: Numbers, score: Numbers) -> tuple[float, float]:
+    """Average precision, and false-positive suppression at 95 % recall."""
+    kept = measures.false_positive_rate(truth, score, 0.95) or 0.0
+    return measures.average_precision(truth, score) or 0.0, 1 - kept
+
+
+def _resampled(truth: Numbers, score: Numbers) -> Numbers:
+    """Both measures of groups drawn with replacement (Efron, 1979), a line for each resample."""
+    dice = np.random.default_rng(0)
+    draws = [dice.integers(len(truth), size=len(truth)) for _ in range(RESAMPLES)]
+    return np.array([_quality(truth[drawn], score[drawn]) for drawn in draws])
 
 
 async def _judge(
@@ -160,18 +186,23 @@ def main() -> None:
     arguments.add_argument("recordings", nargs="*", default=recordings())
     given = arguments.parse_args()
     rows = []
-    print("recording        groups attacks     AP  supp95    ECE | signatures: AP  supp95")
     for name in given.recordings:
         row = figures(name, given.first)
         rows.append(row)
         print(
-            f"{row.recording:16} {row.groups:6} {row.attacks:7}  {row.precision:.3f}  "
-            f"{row.suppression:.3f}   {row.ece:.3f} |             {row.table_precision:.3f}  "
-            f"{row.table_suppression:.3f}",
+            f"{row.recording:15} {row.groups} groups, {row.attacks} attacks: "
+            f"AP {row.precision:.3f} {row.interval(0)}, suppression at 95 % recall "
+            f"{row.suppression:.3f} {row.interval(1)}, ECE {row.ece:.3f}; signatures: "
+            f"AP {row.table_precision:.3f}, suppression {row.table_suppression:.3f}",
             flush=True,
         )
-    means = np.mean([row[3:] for row in rows], axis=0)
-    print("mean " + " ".join(f"{value:.3f}" for value in means))
+    mean = np.mean([row[3:8] for row in rows], axis=0)
+    drawn = np.mean([row.drawn for row in rows], axis=0)
+    print(
+        f"mean            AP {mean[0]:.3f} {between(drawn[:, 0])}, suppression {mean[1]:.3f} "
+        f"{between(drawn[:, 1])}, ECE {mean[2]:.3f}; signatures: AP {mean[3]:.3f}, suppression "
+        f"{mean[4]:.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,8 @@ from tocsin.settings import load
 
 FILE = ROOT.parent / "shared" / "data" / "panther_unit_tests" / "panther_tests.jsonl"
 RECEIVED = datetime(2026, 3, 4, 12, tzinfo=UTC)
+APART = timedelta(hours=2)  # each is a case of its own, and no repeat of the one before
+SHUFFLE = 5  # in the file hits stand before look-alikes, which what came before would give away
 BATCH = 500
 BOOTSTRAPS = 1000
 KINDS = ("rule",)  # a policy's test expects compliance, a scheduled rule's event is a placeholder
@@ -120,16 +122,23 @@ async def _triaged(payloads: Sequence[str]) -> list[Dossier]:
     known.recorded = (0, 0)  # nobody keeps an inventory
     resources = Resources(load(), known, known, known, known)  # type: ignore[arg-type]  # incidents are not asked
     works = [step.work(resources) for step in STEPS if step.name not in FOLLOW_UPS]
-    done: list[Dossier] = []
-    for start in range(0, len(payloads), BATCH):
+    order = list(range(len(payloads)))
+    random.Random(SHUFFLE).shuffle(order)
+    done: dict[int, Dossier] = {}
+    for start in range(0, len(order), BATCH):
+        places = order[start : start + BATCH]
         batch = [
-            Dossier(alert_id=f"p-{start + index}", received_at=RECEIVED, payload=payload)
-            for index, payload in enumerate(payloads[start : start + BATCH])
+            Dossier(
+                alert_id=f"p-{place}",
+                received_at=RECEIVED + APART * (start + index),
+                payload=payloads[place],
+            )
+            for index, place in enumerate(places)
         ]
         for work in works:
             batch = await work(batch)
-        done += batch
-    return done
+        done |= zip(places, batch, strict=True)
+    return [done[place] for place in range(len(payloads))]
 
 
 def judged(chosen: Iterable[Pair], envelope: str) -> list[Dossier]:

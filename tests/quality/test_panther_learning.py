@@ -39,12 +39,12 @@ def test_other_rules_are_judged_well(every: list[Pair], dossiers: list[Dossier])
     scores = learned_scores(every, dossiers, seed=0, folds=(0,))
     places = [n for n, pair in enumerate(every) if fold(pair, 0) == 0]
     judged_ones, of_them = [every[n] for n in places], [scores[n] for n in places]
-    assert area([pair.hit for pair in judged_ones], of_them) >= 0.76
-    assert within_rules(judged_ones, of_them) >= 0.8
-    assert error(judged_ones, of_them) <= 0.08  # one fold: a fifth of the pairs
+    assert area([pair.hit for pair in judged_ones], of_them) >= 0.8
+    assert within_rules(judged_ones, of_them) >= 0.84
+    assert error(judged_ones, of_them) <= 0.06  # one fold: a fifth of the pairs
 
 
 def test_few_decisions_are_enough_for_honest_probabilities(
     every: list[Pair], dossiers: list[Dossier]
 ) -> None:
-    assert error(every, learned_scores(every, dossiers, seed=0, most=FEW)) <= 0.05
+    assert error(every, learned_scores(every, dossiers, seed=0, most=FEW)) <= 0.04

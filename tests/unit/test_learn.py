@@ -14,7 +14,19 @@ from tests.unit.triage_dossiers import NOW, dossier
 from tocsin.errors import InputError
 from tocsin.learn import Sample, fit
 from tocsin.learn.sample import probability_by
-from tocsin.model import Alert, Disposition, Dossier, Event, Example, Learned, Rule, Severity
+from tocsin.model import (
+    Activity,
+    Alert,
+    Disposition,
+    Dossier,
+    Event,
+    Example,
+    Learned,
+    NetworkContext,
+    Prevalence,
+    Rule,
+    Severity,
+)
 from tocsin.triage import model_with, resolve, shipped_model
 from tocsin.triage.features import features
 from tocsin.triage.learned import raw_sum
@@ -198,3 +210,42 @@ def test_a_reason_that_an_actor_wrote_is_never_learned_to_lower() -> None:
     told = Learned(version="v", evidence=dict.fromkeys([item.name for item in tainted], -3.0))
     by_told = model_with(told).assess(found)[0].probability
     assert by_told == shipped_model().assess(found)[0].probability
+
+
+def busy(rule: str, alerts: int, number: int) -> Dossier:
+    """An alert of a rule on a machine that had so many alerts in the hour before."""
+    found = alert_of({"eventName": "ListBuckets"}, rule, 61 * number)
+    seen = (Prevalence(subject="rule", value="generic:" + rule),)
+    context = tuple(
+        [
+            msgspec.structs.replace(
+                fact,
+                data=msgspec.structs.replace(
+                    fact.data, prevalence=seen, activity=Activity(host=alerts)
+                ),
+            )
+            if isinstance(fact.data, NetworkContext)
+            else fact
+            for fact in found.context
+        ]
+    )
+    return judged(msgspec.structs.replace(found, context=context))
+
+
+def test_what_is_a_crowd_is_learned_for_each_rule() -> None:
+    """Many alerts before it make one rule's alert an attack, and another's harmless."""
+    told = []
+    for number in range(200):
+        rule, many = ("CALM", "LOUD")[number % 2], number % 4 < 2
+        attack = many == (rule == "CALM")
+        kind = ATTACK if attack else HARMLESS
+        example = busy(rule, 30 if many else 1, number)
+        told.append(Example(dossier=example, disposition=kind, decided_at=NOW))
+    model = model_with(fit(told))
+    chance = {
+        (rule, alerts): model.assess(busy(rule, alerts, 900))[0].probability
+        for rule in ("CALM", "LOUD")
+        for alerts in (1, 30)
+    }
+    assert min(chance["CALM", 30], chance["LOUD", 1]) > 0.8
+    assert max(chance["CALM", 1], chance["LOUD", 30]) < 0.2

@@ -1,7 +1,7 @@
 """Trials: noise, splits by group and time, paired comparison, measures, baselines, the picture."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
@@ -16,6 +16,7 @@ from tocsin.errors import NotEnough
 from tocsin.evaluation.diagram import Series, reliability_svg
 from tocsin.model import (
     Alert,
+    Decided,
     Disposition,
     Dossier,
     Event,
@@ -159,8 +160,14 @@ def test_one_rule_on_one_day_cannot_be_split() -> None:
 class Fixed:
     """A learner whose models are sure to a given degree, rightly or wrongly."""
 
-    def fit(self, examples: Sequence[Example], *, seed: int = 0) -> Learned:
-        return small.fit(examples, seed=seed)
+    def fit(
+        self,
+        examples: Sequence[Example],
+        *,
+        seed: int = 0,
+        by_rule: Mapping[str, Decided] | None = None,
+    ) -> Learned:
+        return small.fit(examples, seed=seed, by_rule=by_rule)
 
     def assess(self, learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:
         return small.assess(learned, examples)

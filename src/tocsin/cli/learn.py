@@ -7,6 +7,7 @@ import socket
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from typing import Annotated, Any, cast
 
@@ -112,10 +113,10 @@ async def _trial(store: Store, seed: int) -> Verdict:
     seen: set[str] = set()
     if card is not None:
         seen = await store.decided.stored_by(_card.decode(card).created_at)
-    examples = await store.decided.examples(MOST)
+    examples, by_rule = await store.decided.teaching(MOST)
     check(examples)
-    learner = mathematics()
-    return await asyncio.to_thread(hold, learner, examples, champion, seen=seen, now=now, seed=seed)
+    held = partial(hold, mathematics(), examples, champion, by_rule=by_rule)
+    return await asyncio.to_thread(held, seen=seen, now=now, seed=seed)
 
 
 def mathematics() -> Learner:

@@ -25,7 +25,7 @@ from tocsin.model import (
 
 FAMILY: Final = "prior.family."
 OTHER: Final = "other"
-DECISIONS: Final = "prior.decisions"
+DECISIONS: Final = "prior.decisions"  # and what begins so
 DRAWN: Final = "drawn at random for people to judge"
 MODEL_EVIDENCE: Final = ("model.", "narrator.", "llm.", "opinion.")
 """How the names of evidence begin that came from a language model."""
@@ -46,15 +46,16 @@ def class_of(dossier: Dossier) -> str:
 
 
 def score(verdict: Verdict) -> float:
-    """The probability without what people's decisions on the rule have moved at once.
+    """The probability without what people's decisions have moved at once.
 
     The bound is about a score that means the same for the first sample as for the last. Decisions,
     those on the samples among them, would change it while it is calibrated; everything else in it
     stays as long as the version of the model does.
     """
-    if not any(item.name == DECISIONS for item in verdict.evidence):
+    if not any(item.name.startswith(DECISIONS) for item in verdict.evidence):
         return verdict.probability
-    total = fsum([item.weight for item in verdict.evidence if item.name != DECISIONS])
+    kept = [item.weight for item in verdict.evidence if not item.name.startswith(DECISIONS)]
+    total = fsum(kept)
     return 1 / (1 + exp(-max(min(total, 20.0), -20.0)))
 
 

@@ -6,28 +6,34 @@ numpy, scipy and scikit-learn are loaded where they are used: they cost time and
 processes that only gather a sample need not pay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tocsin.learn.sample import Sample, probability_by
-from tocsin.model import Example, Learned, ModelMetrics
+from tocsin.model import Decided, Example, Learned, ModelMetrics
 
 __all__ = ["Sample", "assess", "fit", "fit_sample"]
 
 
-def fit(examples: Sequence[Example], *, seed: int = 0) -> Learned:
+def fit(
+    examples: Sequence[Example], *, seed: int = 0, by_rule: Mapping[str, Decided] | None = None
+) -> Learned:
     """A model of these decisions; the same decisions and seed give the same bytes.
+
+    `by_rule`: how all alerts of each rule stand decided, where the examples are only some of them.
 
     Raises:
         InputError: the decisions are all of one kind, or there are none.
     """
-    return fit_sample(Sample.of(examples), seed=seed)
+    return fit_sample(Sample.of(examples), seed=seed, by_rule=by_rule)
 
 
-def fit_sample(sample: Sample, *, seed: int = 0) -> Learned:
+def fit_sample(
+    sample: Sample, *, seed: int = 0, by_rule: Mapping[str, Decided] | None = None
+) -> Learned:
     """The model of a sample; see `fit`."""
     from tocsin.learn import fitting  # noqa: PLC0415  # see above
 
-    return fitting.fit_sample(sample, seed=seed)
+    return fitting.fit_sample(sample, seed=seed, by_rule=by_rule)
 
 
 def assess(learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:

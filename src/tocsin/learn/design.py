@@ -1,7 +1,6 @@
 """Rows as a sparse matrix: which columns there are, and which of them may not lower."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
@@ -9,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from tocsin.learn import kinds
 from tocsin.learn.sample import Row
 from tocsin.model import Curve
 
 LEAST_ROWS = 2  # in how many different repeats a word must stand
-STEPS = 10  # most steps of a curve
-EXPERT, EVIDENCE, WORD, BARE, CURVE = "expert", "evidence", "word", "bare", "curve"
-# How strongly a weight is pulled to what the expert wrote: the inverse of its expected square.
-PENALTY = {EXPERT: 1.0, EVIDENCE: 1.0, WORD: 0.5, BARE: 2.0, CURVE: 0.1}
+STEPS = 10  # most levels of a curve
+FLAT = 0.005  # log-odds; a curve that rises and falls by less says nothing
+OWN_STEPS = 3  # of one rule's own
 LEAST_EXPERT = 0.05 - 1.0  # the expert's sum always counts, and never turns round
 
 
@@ -28,13 +27,14 @@ class Design:
         evidence, words: place by name.
         edges: the edges of each curve, and the place of its first step.
         lowest: the least value of each column's weight, minus infinity where it may lower.
+        kinds: the kind of each column, see `kinds.py`.
     """
 
     evidence: dict[str, int]
     words: dict[str, int]
     edges: dict[str, tuple[tuple[float, ...], int]]
     lowest: NDArray[np.float64]
-    penalty: NDArray[np.float64]
+    kinds: list[str]
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> "Design":
@@ -48,14 +48,15 @@ class Design:
         words_at = {word: place + index for index, word in enumerate(words)}
         place += len(words)
         edges: dict[str, tuple[tuple[float, ...], int]] = {}
-        for name in sorted({name for row in rows for name in row.features.numbers}):
-            found = _edges(rows, name)
+        for name, seen in _seen_numbers(rows):
+            found = _edges(seen, OWN_STEPS if kinds.of_number(name) == kinds.OWN else STEPS)
             if found:
                 edges[name] = (found, place)
                 place += len(found)
-        kinds = [EXPERT] + [EVIDENCE] * len(evidence)
-        kinds += [BARE if word.isalnum() else WORD for word in words]
-        kinds += [CURVE] * (place - len(kinds))
+        of_columns = [kinds.EXPERT] + [kinds.EVIDENCE] * len(evidence)
+        of_columns += [kinds.of_word(word) for word in words]
+        for name, (found, _) in edges.items():
+            of_columns += [kinds.of_number(name)] * len(found)
         lowest = np.full(place, -np.inf)
         lowest[0] = LEAST_EXPERT
         for name in raising:
@@ -63,8 +64,11 @@ class Design:
         for word in tainted:
             if word in words_at:
                 lowest[words_at[word]] = 0.0
-        penalty = np.array([PENALTY[kind] for kind in kinds])
-        return cls(evidence_at, words_at, edges, lowest, penalty)
+        return cls(evidence_at, words_at, edges, lowest, of_columns)
+
+    def penalty(self, by_kind: Mapping[str, float]) -> NDArray[np.float64]:
+        """How strongly each column's weight is pulled to what the expert wrote."""
+        return np.array([by_kind[kind] for kind in self.kinds])
 
     def matrix(self, rows: Sequence[Row]) -> csr_matrix:
         """One line per row; what no column knows is left out."""
@@ -95,6 +99,8 @@ class Design:
         found = {}
         for name, (edges, first) in self.edges.items():
             steps = weights[first : first + len(edges)]
+            if not np.any(np.abs(steps) >= FLAT):
+                continue
             levels = (0.0, *[round(float(level), 4) for level in np.cumsum(steps)])
             found[name] = Curve(edges=edges, levels=levels)
         return found
@@ -120,19 +126,22 @@ def _vocabulary(rows: Sequence[Row]) -> tuple[list[str], set[str]]:
     return sorted(common), tainted
 
 
-def _edges(rows: Sequence[Row], name: str) -> tuple[float, ...]:
-    """Where the steps of a curve stand: at the weighted quantiles of what was seen."""
-    weights: dict[float, float] = defaultdict(float)
+def _seen_numbers(rows: Sequence[Row]) -> list[tuple[str, dict[float, float]]]:
+    """Each number's name with the weight of each value that was seen."""
+    found: dict[str, dict[float, float]] = {}
     for row in rows:
-        if name in row.features.numbers:
-            weights[float(row.features.numbers[name])] += row.weight
-    values = np.array(sorted(weights))
-    if len(values) < 2:
-        return ()
-    if len(values) <= STEPS:
-        return tuple(float(value) for value in values[:-1])
+        for name, number in row.features.numbers.items():
+            weights = found.setdefault(name, {})
+            weights[number] = weights.get(number, 0.0) + row.weight
+    return sorted(found.items())
+
+
+def _edges(weights: Mapping[float, float], most: int) -> tuple[float, ...]:
+    """Where the steps of a curve stand: at the weighted quantiles of what was seen."""
+    values = sorted(weights)
+    if len(values) <= most:
+        return tuple([float(value) for value in values[:-1]])
     shares = np.cumsum([weights[value] for value in values])
     shares /= shares[-1]
-    wanted = np.arange(1, STEPS) / STEPS
-    places = np.unique(np.searchsorted(shares, wanted))
-    return tuple(float(values[place]) for place in places if place < len(values) - 1)
+    places = np.unique(np.searchsorted(shares, np.arange(1, most) / most))
+    return tuple([float(values[place]) for place in places if place < len(values) - 1])

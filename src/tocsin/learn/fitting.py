@@ -1,7 +1,7 @@
 """Penalised maximum likelihood around the expert's weights, and its calibration."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -11,9 +11,11 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
 from tocsin.errors import InputError
+from tocsin.learn import kinds
 from tocsin.learn.design import Design, expert_sum
+from tocsin.learn.penalties import Tuning, chosen
 from tocsin.learn.sample import Row, Sample
-from tocsin.model import Calibration, Learned
+from tocsin.model import Calibration, Decided, Learned
 
 Vector = NDArray[np.float64]
 
@@ -24,12 +26,18 @@ LEAST_SLOPE, MOST_SLOPE = 0.2, 2.0
 SLOPE_PULL = 2.0  # how strongly a slope is pulled to 1: so many observations' worth
 SMALLEST = 0.005  # weights nearer to nothing are left out
 MOST_WORDS = 40_000
+HOURS = 24
+MOST_TUNED = 1000  # rows that penalties are chosen on; it costs their cube
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def fit_sample(sample: Sample, *, seed: int = 0) -> Learned:
+def fit_sample(
+    sample: Sample, *, seed: int = 0, by_rule: Mapping[str, Decided] | None = None
+) -> Learned:
     """A calibrated model of a sample.
+
+    `by_rule`: how all alerts of each rule stand decided, where the sample has only some of them.
 
     Raises:
         InputError: the decisions are all of one kind, or there are none.
@@ -43,12 +51,14 @@ def fit_sample(sample: Sample, *, seed: int = 0) -> Learned:
         )
     design = Design.of(rows)
     data = _Data.of(design, rows)
-    weights, base = _solve(design, data)
-    known = _calibration(design, data, [_fold(repr(row.repeat), seed) for row in rows])
     rules = {row.rule for row in rows if row.rule is not None}
+    many = len(rules) >= FEW_RULES
+    fit = _Fit(design, design.penalty(_penalties(design, data, rows, seed, by_rule=many)))
+    weights, base = fit.solve(data)
+    known = fit.calibration(data, [_fold(repr(row.repeat), seed) for row in rows])
     new = known
-    if len(rules) >= FEW_RULES:
-        new = _calibration(design, data, [_fold(row.rule or "", seed) for row in rows])
+    if many:
+        new = fit.calibration(data, [_fold(row.rule or "", seed) for row in rows])
     learned = Learned(
         version="",
         examples=len(rows),
@@ -58,7 +68,7 @@ def fit_sample(sample: Sample, *, seed: int = 0) -> Learned:
         evidence=_named(design.evidence, weights),
         words=_named(design.words, weights),
         curves=design.curves(weights),
-        rules=sample.by_rule(),
+        rules=_stand(sample.by_rule(), by_rule or {}),
         known=known,
         new=new,
     )
@@ -90,46 +100,80 @@ class _Data:
         )
 
 
-def _solve(design: Design, data: _Data) -> tuple[Vector, float]:
-    """The weights and the base, by L-BFGS-B (Byrd et al., 1995): what may not lower is bounded."""
-    matrix, truth, counts, offset = data.matrix, data.truth, data.counts, data.offset
-    turned = matrix.T.tocsr()
-    penalty = design.penalty
+@dataclass(slots=True)
+class _Fit:
+    """Solves for weights with these penalties, as often as is needed."""
 
-    def loss(point: Vector) -> tuple[float, Vector]:
-        weights, base = point[:-1], point[-1]
-        total = matrix @ weights + offset + base
-        error = counts * (1 / (1 + np.exp(-np.clip(total, -40, 40))) - truth)
-        likelihood = counts @ np.logaddexp(0, np.where(truth > 0, -total, total))
-        pull = penalty * weights
-        return float(likelihood + 0.5 * weights @ pull), np.append(
-            turned @ error + pull, error.sum()
-        )
+    design: Design
+    penalty: Vector
 
-    bounds = [(low, None) for low in design.lowest] + [(None, None)]
-    start = np.zeros(len(bounds))
-    options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return found.x[:-1], float(found.x[-1])
+    def solve(self, data: _Data) -> tuple[Vector, float]:
+        """The weights and the base, by L-BFGS-B (Byrd et al., 1995); some may not lower."""
+        matrix, truth, counts, offset = data.matrix, data.truth, data.counts, data.offset
+        turned = matrix.T.tocsr()
+        penalty = self.penalty
+
+        def loss(point: Vector) -> tuple[float, Vector]:
+            weights, base = point[:-1], point[-1]
+            total = matrix @ weights + offset + base
+            error = counts * (1 / (1 + np.exp(-np.clip(total, -40, 40))) - truth)
+            likelihood = counts @ np.logaddexp(0, np.where(truth > 0, -total, total))
+            pull = penalty * weights
+            return float(likelihood + 0.5 * weights @ pull), np.append(
+                turned @ error + pull, error.sum()
+            )
+
+        bounds = [(low, None) for low in self.design.lowest] + [(None, None)]
+        start = np.zeros(len(bounds))
+        options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS}
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        return found.x[:-1], float(found.x[-1])
+
+    def calibration(self, data: _Data, folds: Sequence[int]) -> Calibration:
+        """Platt's correction (1999), from sums of rows that the fit behind each has not seen."""
+        place = np.array(folds)
+        sums = np.zeros(len(place))
+        used = np.zeros(len(place), dtype=bool)
+        for fold in range(FOLDS):
+            held = place == fold
+            inside = data.only(~held)
+            if not held.any() or not 0 < inside.truth.sum() < len(inside.truth):
+                continue
+            weights, base = self.solve(inside)
+            outside = data.only(held)
+            sums[held] = outside.matrix @ weights + outside.offset + base
+            used[held] = True
+        if not used.any():
+            return Calibration()
+        return _platt(sums[used], data.truth[used], data.counts[used])
 
 
-def _calibration(design: Design, data: _Data, folds: Sequence[int]) -> Calibration:
-    """Platt's correction (1999), from sums of rows that the fit behind each sum has not seen."""
-    place = np.array(folds)
-    sums = np.zeros(len(place))
-    used = np.zeros(len(place), dtype=bool)
-    for fold in range(FOLDS):
-        held = place == fold
-        inside = data.only(~held)
-        if not held.any() or not 0 < inside.truth.sum() < len(inside.truth):
-            continue
-        weights, base = _solve(design, inside)
-        outside = data.only(held)
-        sums[held] = outside.matrix @ weights + outside.offset + base
-        used[held] = True
-    if not used.any():
-        return Calibration()
-    return _platt(sums[used], data.truth[used], data.counts[used])
+def _penalties(
+    design: Design, data: _Data, rows: Sequence[Row], seed: int, *, by_rule: bool
+) -> dict[str, float]:
+    """The penalty of each kind, chosen on some rows, up to half of them attacks.
+
+    Left out in turn are whole days, and whole rules where there are many.
+    """
+    order = sorted(range(len(rows)), key=lambda n: (_digest(repr(rows[n].repeat), seed), n))
+    attacks = [n for n in order if rows[n].attack]
+    harmless = [n for n in order if not rows[n].attack]
+    half = MOST_TUNED // 2
+    least = MOST_TUNED - min(half, len(harmless))
+    some = np.array(sorted(attacks[:least] + harmless[: MOST_TUNED - min(least, len(attacks))]))
+    partitions: list[list[object]] = [[rows[n].repeat[2] // HOURS for n in some]]
+    if by_rule:
+        partitions.append([rows[n].rule for n in some])
+    tuning = Tuning(
+        data.matrix[some], design.kinds, data.truth[some], data.counts[some], partitions
+    )
+    found = chosen(tuning, kinds.PENALTY)
+    return {**found, kinds.EXPERT: kinds.PENALTY[kinds.EXPERT]}
+
+
+def _stand(counted: dict[str, Decided], by_rule: Mapping[str, Decided]) -> dict[str, Decided]:
+    """How the rules that were learned from stand decided, by all their decisions."""
+    return {rule: by_rule.get(rule, decided) for rule, decided in counted.items()}
 
 
 def _platt(sums: Vector, truth: Vector, counts: Vector) -> Calibration:
@@ -146,8 +190,12 @@ def _platt(sums: Vector, truth: Vector, counts: Vector) -> Calibration:
     return Calibration(slope=round(float(found.x[0]), 4), intercept=round(float(found.x[1]), 4))
 
 
+def _digest(name: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}:{name}".encode()).digest()
+
+
 def _fold(name: str, seed: int) -> int:
-    return hashlib.sha256(f"{seed}:{name}".encode()).digest()[0] % FOLDS
+    return _digest(name, seed)[0] % FOLDS
 
 
 def _named(places: dict[str, int], weights: Vector) -> dict[str, float]:

@@ -1,9 +1,9 @@
 """What is learned from decisions: where models are kept, and what makes them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tocsin.model import Example, Learned, ModelMetrics
+from tocsin.model import Decided, Example, Learned, ModelMetrics
 
 
 class Models(Protocol):
@@ -21,8 +21,17 @@ class Models(Protocol):
 class Learner(Protocol):
     """The mathematics of learning; what has it is loaded only where something is learned."""
 
-    def fit(self, examples: Sequence[Example], *, seed: int = 0) -> Learned:
-        """A model of these decisions; the same decisions and seed give the same bytes."""
+    def fit(
+        self,
+        examples: Sequence[Example],
+        *,
+        seed: int = 0,
+        by_rule: Mapping[str, Decided] | None = None,
+    ) -> Learned:
+        """A model of these decisions; the same decisions and seed give the same bytes.
+
+        `by_rule`: how all alerts of each rule stand decided, where the examples are only some.
+        """
         ...
 
     def assess(self, learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:

@@ -3,19 +3,20 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tocsin.model import Disposition, Example, Record
+from tocsin.model import Decided, Disposition, Dossier, Example, Record
 from tocsin.store import reading
 from tocsin.store.database import Database
 from tocsin.store.decision_counts import standing
-from tocsin.store.tables import alerts, dispositions
+from tocsin.store.tables import alerts, decision_counts, dispositions
 
 PORTION = 500
+LONGEST_PAYLOAD = 16_384  # characters of what was sent that is learned from; longer is left out
 FIELDS = ("alert", "context", "intel", "verdict")
 
 
@@ -32,6 +33,13 @@ class Decision(Record, frozen=True, kw_only=True, omit_defaults=False):
     bulk_id: str | None = None
     undone_at: datetime | None = None
     undone_by: str | None = None
+
+
+class Teaching(NamedTuple):
+    """What can be learned from, and how all alerts of each rule stood decided at that moment."""
+
+    examples: list[Example]
+    by_rule: dict[str, Decided]
 
 
 class DecidedStore:
@@ -86,13 +94,14 @@ class DecidedStore:
         query = sa.select(decided.c.alert_id).where(decided.c.stored_at <= moment)
         return await self._database.read(lambda c: set(c.execute(query).scalars()))
 
-    async def examples(self, limit: int) -> list[Example]:
+    async def teaching(self, limit: int) -> Teaching:
         """The newest standing decisions that say what an alert was, oldest first.
 
-        Left out are the undetermined ones, and alerts that retention has deleted.
+        Left out are the undetermined ones, and alerts that retention has deleted. What was sent is
+        learned from, unless it is so long that many such would fill the memory.
 
         Args:
-            limit: the most; each holds a dossier of some KB.
+            limit: the most examples; each holds a dossier of some KB.
         """
         decided = standing().subquery("decided")
         query = (
@@ -101,7 +110,11 @@ class DecidedStore:
             .order_by(decided.c.decided_at.desc(), decided.c.alert_id.desc())
             .limit(limit)
         )
-        named = await self._database.read(lambda c: c.execute(query).all())
+
+        def read(connection: Connection) -> tuple[Sequence[Any], dict[str, Decided]]:
+            return connection.execute(query).all(), _by_rule(connection)
+
+        named, by_rule = await self._database.read(read)
         found: list[Example] = []
         for start in range(0, len(named), PORTION):
             part = named[start : start + PORTION]
@@ -110,8 +123,7 @@ class DecidedStore:
             dossiers = {dossier.alert_id: dossier for dossier in loaded}
             found.extend(
                 Example(
-                    # What was sent is not learned from, and the payloads would fill the memory.
-                    dossier=msgspec.structs.replace(dossiers[row.alert_id], payload=""),
+                    dossier=_shortened(dossiers[row.alert_id]),
                     disposition=Disposition(row.disposition),
                     decided_at=row.decided_at,
                 )
@@ -119,7 +131,22 @@ class DecidedStore:
                 if row.alert_id in dossiers and dossiers[row.alert_id].verdict is not None
             )
         found.reverse()
-        return found
+        return Teaching(found, by_rule)
+
+
+def _shortened(dossier: Dossier) -> Dossier:
+    if len(dossier.payload) <= LONGEST_PAYLOAD:
+        return dossier
+    return msgspec.structs.replace(dossier, payload="")
+
+
+def _by_rule(connection: Connection) -> dict[str, Decided]:
+    c = decision_counts.c
+    query = sa.select(c.value, c.attacks, c.harmless).where(c.kind == "rule")
+    return {
+        value: Decided(attacks=attacks, harmless=harmless)
+        for value, attacks, harmless in connection.execute(query)
+    }
 
 
 def _portion(connection: Connection, after: str) -> list[tuple[Decision, str | None]]:

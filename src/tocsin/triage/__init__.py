@@ -23,6 +23,7 @@ from tocsin.triage.families import Families
 from tocsin.triage.impact import Impact
 from tocsin.triage.learned import Applied, decided
 from tocsin.triage.playbooks import Playbooks
+from tocsin.triage.precedents import precedents
 from tocsin.triage.registry import EXTRACTORS
 from tocsin.triage.unchecked import unchecked
 from tocsin.triage.weights import Weights
@@ -66,6 +67,7 @@ class Model:
         case = self.case(dossier, detections)
         evidence = [item for extract in EXTRACTORS for item in extract(case)]
         decisions = decided(case, self.learned, evidence)
+        decisions += precedents(case, evidence + decisions)
         if self._applied is not None:
             evidence += self._applied.added(case, evidence)
         evidence += decisions

@@ -7,16 +7,18 @@ words: they would be learned by heart.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from tocsin.model import Activity, Dossier
 from tocsin.triage.case import NO_PAYLOAD, Case
-from tocsin.triage.claims import DESCRIPTIONS, SILENT, VOCABULARY, wanted_words
+from tocsin.triage.claims import SILENT, VOCABULARY, wanted_words
 from tocsin.triage.lexicon import LONGEST, NAMES_ACTIONS, NOTHING, Lexicon, is_written, of_title
 from tocsin.triage.outcome import endings
 from tocsin.triage.payload import Leaf, Payload
 
 NEVER = 1e9  # seconds, where something was not seen before
+OF_RULE = " of "  # between a number's name and the rule whose own it is
 
 
 class Features(NamedTuple):
@@ -48,6 +50,7 @@ class Reading(NamedTuple):
 
 
 EVERY_WORD = Lexicon(None)
+NO_ACTIVITY = Activity()
 
 
 def features(case: Case) -> Features:
@@ -66,12 +69,12 @@ def read(case: Case, lexicon: Lexicon) -> Reading:
     measured: dict[str, float] = {}
     written: dict[str, float] = {}
     places: list[tuple[Mapping[str, float], Leaf]] = []
-    _read_rule(case, lexicon, measured, written)
+    rule = rule_key(case)
+    _read_rule(case, rule, lexicon, measured, written)
     wanted = _wanted(payload) if payload.rule else NOTHING
-    described = _described(payload) if wanted else NOTHING
     of = lexicon.of
     told: list[Leaf] = []  # what actors may have written
-    spoken: list[tuple[Leaf, str]] = []
+    spoken: list[tuple[str, str]] = []
     for leaf in payload.event:
         _, name, parent, value, by_actor = leaf
         if by_actor or is_written(name, parent):
@@ -79,18 +82,17 @@ def read(case: Case, lexicon: Lexicon) -> Reading:
             continue
         if type(value) is str:
             value = value if len(value) <= LONGEST else value[:LONGEST]
-            spoken.append((leaf, value))
+            spoken.append((name, value))
         if known := of(name, parent, value):
             measured.update(known)
             places.append((known, leaf))
     for leaf in told:
-        for known in lexicon.written_by(leaf, wanted, described):
+        if known := lexicon.written_by(leaf):
             written.update(known)
             places.append((known, leaf))
-    numbers = _of_activity(case)
+    numbers = _of_activity(case, rule)
     if wanted:
-        claim = _Claim(wanted, described)
-        claim.read(lexicon, spoken, measured, places)
+        claim = _Claim(wanted, spoken)
         failed = endings(payload)[0] is not None
         measured.update(claim.met(lexicon, failed=failed))
         numbers.update(claim.numbers())
@@ -100,29 +102,16 @@ def read(case: Case, lexicon: Lexicon) -> Reading:
 class _Claim:
     """What the rule looks for, held to what the values that no actor writes speak of."""
 
-    def __init__(self, wanted: frozenset[str], described: frozenset[str]) -> None:
-        self._wanted, self._described = wanted, described
+    def __init__(self, wanted: frozenset[str], spoken: Sequence[tuple[str, str]]) -> None:
+        self._wanted = wanted
         self._shown: set[str] = set()
         self._acted: set[str] = set()
-
-    def read(
-        self,
-        lexicon: Lexicon,
-        spoken: Sequence[tuple[Leaf, str]],
-        measured: dict[str, float],
-        places: list[tuple[Mapping[str, float], Leaf]],
-    ) -> None:
-        """Add what a lexicon knows of how values and rule meet."""
-        for leaf, text in spoken:
-            name = leaf[1]
+        for name, text in spoken:
             if name in SILENT or not (words := VOCABULARY.of(text)):
                 continue
             self._shown |= words
             if name in NAMES_ACTIONS:
                 self._acted |= words
-            if known := lexicon.matches(name, words, self._wanted, self._described):
-                measured.update(known)
-                places.append((known, leaf))
 
     def met(self, lexicon: Lexicon, *, failed: bool) -> Mapping[str, float]:
         """What of the rule was shown and what was done instead; not what an actor may write."""
@@ -138,9 +127,21 @@ class _Claim:
         }
 
 
-def _of_activity(case: Case) -> dict[str, float]:
+def _of_activity(case: Case, rule: str | None) -> dict[str, float]:
+    """The numbers of what came before, and again as the rule's own: what is a crowd differs."""
     activity = case.network.activity if case.network is not None else None
-    return of_activity(activity) if activity is not None else {}
+    if activity is None:
+        return {}
+    numbers = of_activity(activity)
+    if rule is not None:
+        numbers.update(zip(_own(rule), tuple(numbers.values()), strict=True))
+    return numbers
+
+
+@lru_cache(maxsize=16_384)
+def _own(rule: str) -> tuple[str, ...]:
+    """The names of the numbers of `of_activity` as a rule's own."""
+    return tuple([name + OF_RULE + rule for name in of_activity(NO_ACTIVITY)])
 
 
 def of_activity(activity: Activity) -> dict[str, float]:
@@ -169,11 +170,15 @@ def rule_of(dossier: Dossier) -> str | None:
 
 
 def _read_rule(
-    case: Case, lexicon: Lexicon, measured: dict[str, float], written: dict[str, float]
+    case: Case,
+    rule: str | None,
+    lexicon: Lexicon,
+    measured: dict[str, float],
+    written: dict[str, float],
 ) -> None:
     """The words of the rule, and the severity that the source claims."""
     alert = case.alert
-    if (rule := rule_key(case)) is not None:
+    if rule is not None:
         measured.update(lexicon.known(("rule=" + rule,)))
     if (severity := alert.event.severity) is not None:
         words = ("severity=" + severity,)
@@ -194,10 +199,3 @@ def _wanted(payload: Payload) -> frozenset[str]:
     """What the rule looks for, as far as no event can have put it there."""
     wanted_words(payload)
     return payload.fixed or NOTHING
-
-
-def _described(payload: Payload) -> frozenset[str]:
-    for leaf in payload.rule:
-        if leaf.name in DESCRIPTIONS and type(leaf.value) is str and payload.by_author(leaf):
-            return VOCABULARY.of(leaf.value[:LONGEST])
-    return NOTHING

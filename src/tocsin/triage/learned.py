@@ -183,12 +183,12 @@ def _named(amount: float, word: str) -> str:
 
 
 def _curves(learned: Learned, numbers: Mapping[str, float], prefix: str) -> float:
-    curves = learned.curves
+    known = learned.curves.get
     return fsum(
         [
-            curves[name].at(value)
+            curve.at(value)
             for name, value in numbers.items()
-            if name.startswith(prefix) and name in curves
+            if (curve := known(name)) is not None and name.startswith(prefix)
         ]
     )
 

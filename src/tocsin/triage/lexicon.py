@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 from tocsin.triage import roles
-from tocsin.triage.claims import VOCABULARY
 from tocsin.triage.payload import Leaf
 
 LONGEST = 200  # characters of a measured value that are read
@@ -16,7 +15,6 @@ MOST_WORDS = 12  # of one measured value
 KEPT = 32_768  # values whose words are kept
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|(?<!\d)\d{1,3}(?!\d)", re.ASCII)
-_APART = re.compile(r"[^a-zA-Z0-9]+")  # no word reaches across
 # What differs each time, or names somebody; its text says nothing about the next alert.
 _IDENTITY = re.compile(
     r"^id$|^ts$|(?:[^sh]|^)ip$|(?:ips|host|mac|hash|md5|sha1|sha256|pid|port|time|date|arn|uuid|guid|"
@@ -50,8 +48,6 @@ class Lexicon:
         self.of = lru_cache(KEPT, typed=True)(self._of)
         self.written = lru_cache(KEPT, typed=True)(self._written)
         self.part = lru_cache(KEPT)(self._part)
-        self.matches = lru_cache(KEPT)(self._matches)
-        self.said = lru_cache(KEPT)(self._said)
         self.met = lru_cache(KEPT)(self._met)
 
     def known(self, words: tuple[str, ...]) -> Mapping[str, float]:
@@ -81,27 +77,12 @@ class Lexicon:
     ) -> Mapping[str, float]:
         return self.known(_met(wanted, shown, acted, failed=failed))
 
-    def _matches(
-        self, name: str, spoken: frozenset[str], wanted: frozenset[str], described: frozenset[str]
-    ) -> Mapping[str, float]:
-        return self.known(_matches(name, spoken, wanted, described))
-
-    def written_by(
-        self, leaf: Leaf, wanted: frozenset[str], described: frozenset[str]
-    ) -> list[Mapping[str, float]]:
-        """Words of a value that an actor may have written, and whether it speaks of the rule."""
+    def written_by(self, leaf: Leaf) -> Mapping[str, float]:
+        """Words of a value that an actor may have written."""
         _, name, _, value, _ = leaf
-        if type(value) is not str:
-            known = self.written(name, value)
-            return [known] if known else []
-        keep = len(value) <= LONGEST
-        known = self.written(name, value) if keep else self._written(name, value[:LONGEST_WRITTEN])
-        found = [known] if known else []
-        if wanted and not _is_identity(name):
-            known = self.said(name, _spoken(value), wanted, described)
-            if known:
-                found.append(known)
-        return found
+        if type(value) is not str or len(value) <= LONGEST:
+            return self.written(name, value)
+        return self._written(name, value[:LONGEST_WRITTEN])
 
     def _written(self, name: str, value: Any) -> Mapping[str, float]:
         """Words of a value that an actor may have written; more text only ever adds words."""
@@ -116,34 +97,11 @@ class Lexicon:
         words = (name + ":" + part, part + "?") if len(part) > 2 else (name + ":" + part,)
         return self.raising(words)
 
-    def _said(
-        self, name: str, spoken: frozenset[str], wanted: frozenset[str], described: frozenset[str]
-    ) -> Mapping[str, float]:
-        words: tuple[str, ...] = ()
-        if not spoken.isdisjoint(wanted):
-            words = ("names title in what " + name + " says", "names title in what is said")
-        if not spoken.isdisjoint(described):
-            words += ("names text in what is said",)
-        return self.raising(words)
-
 
 def of_title(title: str) -> tuple[str, ...]:
     """Words of a title into which text of the event may flow; more text only adds words."""
     parts = _parts(title)
     return ("@rule", *["rule:" + part for part in parts], *[p for p in parts if len(p) > 2])
-
-
-def _matches(
-    name: str, spoken: frozenset[str], wanted: frozenset[str], described: frozenset[str]
-) -> tuple[str, ...]:
-    """Whether a value speaks of what the rule looks for, or of something else."""
-    role = "action" if name in ACTIONS else "value"
-    titled = not spoken.isdisjoint(wanted)
-    kind = "title" if titled else "text" if not spoken.isdisjoint(described) else "nothing"
-    words = ("names " + kind + " in " + role, "names " + kind + " in " + name)
-    if titled and spoken <= wanted:
-        return (*words, "names only title in " + role)
-    return words
 
 
 def _below(parent: str, words: tuple[str, ...]) -> list[str]:
@@ -167,14 +125,6 @@ def _met(
         *["did " + act + end for act in acted],
         "it is" + end,
     )
-
-
-def _spoken(value: str) -> frozenset[str]:
-    """What all of a text speaks of."""
-    if len(value) <= LONGEST:
-        return VOCABULARY.of(value)
-    runs = dict.fromkeys(_APART.split(value[:LONGEST_WRITTEN]))
-    return frozenset().union(*[VOCABULARY.of(run) for run in runs])
 
 
 @lru_cache(maxsize=16_384)

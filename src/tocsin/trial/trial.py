@@ -1,11 +1,11 @@
 """One trial: a challenger is learned, meets the champion, and is found better or not."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
 
-from tocsin.model import Example, Learned
+from tocsin.model import Decided, Example, Learned
 from tocsin.ports import Learner
 from tocsin.trial.baselines import baselines
 from tocsin.trial.card import Card, data_of, moved
@@ -31,6 +31,7 @@ def hold(
     seen: Collection[str],
     now: datetime,
     seed: int = 0,
+    by_rule: Mapping[str, Decided] | None = None,
 ) -> Verdict:
     """Learn from a part of the decisions, compare on the rest, and if better learn from all.
 
@@ -41,6 +42,7 @@ def hold(
         seen: the alerts whose decisions the champion has learned from.
         now: when the decisions were read; the card carries it.
         seed: of everything random; the same seed and decisions give the same verdict.
+        by_rule: how all alerts of each rule stand decided, where the examples are only some.
 
     Raises:
         NotEnough: there is too little to learn from or to compare on.
@@ -48,10 +50,10 @@ def hold(
     thinned = thin(examples)
     check(thinned.examples)
     parts = split(thinned.examples, seen=seen)
-    challenger = learner.fit(parts.learned, seed=seed)
+    challenger = learner.fit(parts.learned, seed=seed, by_rule=by_rule)
     comparison = compare(learner.assess, champion, challenger, parts.held, seed=seed)
     better = comparison.better
-    final = learner.fit(thinned.examples, seed=seed) if better else challenger
+    final = learner.fit(thinned.examples, seed=seed, by_rule=by_rule) if better else challenger
     held = list(chain.from_iterable(parts.held))
     card = Card(
         version=final.version,
