@@ -156,7 +156,7 @@ async def test_a_provider_that_keeps_failing_is_left_alone_until_a_probe_succeed
         breaker = router.members[0].breaker
         assert breaker.state == "open"
         first.behave = say("well again")
-        breaker._closed_at = 0.0  # the pause is over
+        breaker._probe_at = 0.0  # the pause is over
         assert breaker.state == "half_open"
         assert (await router.complete(ask("probe"))).provider == "a"
         assert breaker.state == "closed"
@@ -172,7 +172,7 @@ async def test_one_probe_goes_while_the_others_go_elsewhere(
             await router.complete(ask(f"{number}"))
         first.behave = slow(0.5, say("well again"))
         first.seen.clear()
-        router.members[0].breaker._closed_at = 0.0
+        router.members[0].breaker._probe_at = 0.0
         asked = [router.complete(ask(f"probe {number}")) for number in range(10)]
         replies = await asyncio.gather(*asked)
     assert len(first.seen) == 1
