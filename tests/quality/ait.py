@@ -4,7 +4,8 @@ Learns from three recordings, tests on the fourth, all four ways round. Scored a
 machine, address, name and hour, since two scanners make most of the alerts. Beside it stands the
 table of signatures: the share of attacks of each name in what was learned from. Intervals (95 %)
 are by bootstrap over the groups; that of the mean draws the groups of each recording anew.
-`python -m tests.quality.ait` prints the table; `--first N` keeps the first N alerts of each group.
+`python -m tests.quality.ait` prints the table; `--first N` keeps the first N alerts of each group,
+and with `--decisions N` people have decided on the first alert of N groups, drawn at random.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import asyncio
 import csv
 import gzip
 import json
+import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,12 +94,20 @@ def lines(recording: str, first: int) -> Iterator[Line]:
                 yield Line(group, {"time": time, **kept}, row["event_label"] != BENIGN)
 
 
-def figures(recording: str, first: int = EVERY) -> Figures:
-    """Learn from the other recordings and test on this one."""
-    return asyncio.run(_figures(recording, first))
+def drawn_groups(others: list[str], decisions: int) -> set[tuple[str, Group]]:
+    """So many groups of these recordings, by chance."""
+    every = sorted({(other, line.group) for other in others for line in lines(other, 1)})
+    return set(random.Random(0).sample(every, min(decisions, len(every))))
 
 
-async def _figures(recording: str, first: int) -> Figures:
+def figures(recording: str, first: int = EVERY, decisions: int | None = None) -> Figures:
+    """Learn from the other recordings, or so many decisions on them, and test on this one."""
+    return asyncio.run(_figures(recording, first, decisions))
+
+
+async def _figures(recording: str, first: int, decisions: int | None) -> Figures:
+    others = [other for other in recordings() if other != recording]
+    asked = None if decisions is None else drawn_groups(others, decisions)
     known = Known()
     known.recorded = (0, 0)  # nobody keeps an inventory
     rehearsal = Rehearsal(Resources(load(), known, known, known, known))
@@ -105,10 +115,13 @@ async def _figures(recording: str, first: int) -> Figures:
     hits: dict[str, set[tuple[str, Group]]] = defaultdict(set)
 
     def lessons() -> Iterator[tuple[Item, Disposition]]:
-        for other in recordings():
-            if other == recording:
-                continue
+        for other in others:
             for line in lines(other, first):
+                if asked is not None and (other, line.group) not in asked:
+                    yield _item(line), Disposition.UNDETERMINED
+                    continue
+                if asked is not None:
+                    asked.remove((other, line.group))
                 name = line.alert["name"]
                 table[name].add((other, line.group))
                 if line.attack:
@@ -183,11 +196,12 @@ def main() -> None:
     """Print the table."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--first", type=int, default=EVERY, help="alerts kept of each group")
+    arguments.add_argument("--decisions", type=int, help="groups decided on; all if left out")
     arguments.add_argument("recordings", nargs="*", default=recordings())
     given = arguments.parse_args()
     rows = []
     for name in given.recordings:
-        row = figures(name, given.first)
+        row = figures(name, given.first, given.decisions)
         rows.append(row)
         print(
             f"{row.recording:15} {row.groups} groups, {row.attacks} attacks: "
