@@ -92,3 +92,22 @@ async def test_a_consumer_that_gets_nothing_though_messages_wait_subscribes_agai
         await until(all_heard)
         taker.cancel()
     assert deaf
+
+
+async def test_a_bus_stops_soon_whatever_it_is_at(broker_url: str) -> None:
+    """The client swallows a cancellation that comes while it opens a channel."""
+
+    async def stop_after(seconds: float) -> float:
+        bus = RabbitBus(broker_url, [QUEUE])
+        taking = asyncio.create_task(bus.take(QUEUE, 10))
+        await asyncio.sleep(seconds)
+        started = time.monotonic()
+        async with asyncio.timeout(30):
+            await bus.stop()
+        took = time.monotonic() - started
+        assert await taking == []
+        await bus.close()
+        return took
+
+    moments = [rabbitmq.WATCH_SECONDS + number * 0.025 for number in range(60)]
+    assert max(await asyncio.gather(*map(stop_after, moments))) < 10

@@ -235,13 +235,13 @@ class _Listener:
         async with self._arrived:
             self._closed = True
             self._arrived.notify_all()
-        self._task.cancel()
+        self._task.cancel()  # which the client may swallow while it opens a channel: see `_closed`
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
 
     async def _run(self) -> None:
         pause = FIRST_PAUSE
-        while True:
+        while not self._closed:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     channel, subscription = await self._subscribe()
@@ -279,7 +279,7 @@ class _Listener:
         queue has messages.
         """
         before = -1
-        while not self._broken.is_set():
+        while not (self._broken.is_set() or self._closed):
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._broken.wait(), WATCH_SECONDS)
                 return
