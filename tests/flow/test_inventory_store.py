@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -164,6 +164,26 @@ async def test_recording_adds_to_what_was_counted_before(store: Store) -> None:
         )
     key = EntityKey("user", "{}%s'\"")
     assert (await store.history.prevalence([key], NOW))[key].day == 6
+
+
+async def test_what_is_remembered_of_the_past_is_added_to_today_until_the_day_ends(
+    store: Store,
+) -> None:
+    key, other = EntityKey("host", "ws-1"), EntityKey("host", "ws-2")
+    days = [(NOW - timedelta(days=back)).date().isoformat() for back in (0, 3, 20)]
+
+    async def count(*rows: tuple[str, str, str, int]) -> None:
+        await store.database.write(lambda c: history.record(c, sorted(rows)))
+
+    async def counts(at: datetime = NOW) -> list[tuple[int, int, int]]:
+        found = await store.history.prevalence([key, other], at)
+        return [(found[each].day, found[each].week, found[each].month) for each in (key, other)]
+
+    await count(*(("host", "ws-1", day, 2) for day in days))
+    assert await counts() == [(2, 4, 6), (0, 0, 0)]
+    await count(("host", "ws-1", days[0], 5), ("host", "ws-2", days[0], 1))
+    assert await counts() == [(7, 9, 11), (1, 1, 1)]
+    assert await counts(NOW + timedelta(days=1)) == [(0, 9, 11), (0, 1, 1)]
 
 
 async def test_a_count_is_lost_with_the_transaction_that_made_it(store: Store) -> None:

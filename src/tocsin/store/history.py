@@ -3,7 +3,7 @@
 Sightings are written with the context of the alerts that they count, and read before it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
@@ -23,7 +23,9 @@ WEEK_DAYS = 7
 MONTH_DAYS = 30
 SIZES = (10, 50, 100, 200, 300, 400, 500)  # few, so that the driver's statement cache holds them
 NO_KEY = ("", "")
+NOTHING = (0, 0, 0, 0, 0)  # day, week, month, attacks, harmless
 Counted = tuple[str, str, str]  # kind, value, day
+MOST_PAST = 20_000  # keys whose counts of days before today are remembered
 DECIDED = "decided"  # a kind that no key has: the row that says that there are decisions
 
 _add = BulkInsert(
@@ -77,11 +79,17 @@ def first_day(now: datetime) -> str:
 
 
 class HistoryStore:
-    """Answers `ports.History` from the tables `prevalence` and `decision_counts`."""
+    """Answers `ports.History` from the tables `prevalence` and `decision_counts`.
+
+    What was counted before today no longer changes, so a key's past is summed once a day and
+    remembered; a count that a worker still adds to yesterday after midnight may be missed that day.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._decided = False  # whether anybody has decided anything yet; once so, always
+        self._today = ""
+        self._past: dict[EntityKey, tuple[int, int]] = {}  # of the week and the month, today apart
 
     async def prevalence(
         self, keys: Sequence[EntityKey], now: datetime
@@ -95,21 +103,28 @@ class HistoryStore:
             (today - timedelta(days=WEEK_DAYS - 1)).isoformat(),
             first_day(now),
         )
-        answers = {key: Prevalence(subject=key.kind, value=key.value) for key in keys}
-        for kind, value, *counts in await self._database.read(
-            lambda connection: self._counts(connection, list(answers), days)
-        ):
-            day, week, month, attacks, harmless = map(int, counts)
-            answers[EntityKey(kind, value)] = Prevalence(
-                subject=kind,
-                value=value,
-                day=day,
-                week=week,
-                month=month,
-                attacks=attacks,
-                harmless=harmless,
-            )
-        return answers
+        if days[0] != self._today:
+            self._today, self._past = days[0], {}
+        remembered, asked = self._past, dict.fromkeys(keys)
+        past = {key: remembered[key] for key in asked if key in remembered}
+        new, known = [key for key in asked if key not in past], list(past)
+
+        def counts(connection: Connection) -> Iterator[Sequence[Any]]:
+            if new:
+                yield from self._counts(connection, new, days)
+            if known:
+                yield from self._counts(connection, known, (days[0],) * 3)
+
+        found = {
+            EntityKey(kind, value): tuple(map(int, counted))
+            for kind, value, *counted in await self._database.read(lambda c: list(counts(c)))
+        }
+        for key in new:
+            day, week, month, *_ = found.get(key, NOTHING)
+            past[key] = remembered[key] = (week - day, month - day)
+        while len(remembered) > MOST_PAST:
+            del remembered[next(iter(remembered))]
+        return {key: _prevalence(key, found.get(key, NOTHING), past[key]) for key in asked}
 
     def _counts(
         self, connection: Connection, keys: Sequence[EntityKey], days: tuple[str, str, str]
@@ -123,6 +138,20 @@ class HistoryStore:
             return found
         self._decided = True
         return _ask(connection, keys, days, decided=True)
+
+
+def _prevalence(key: EntityKey, found: Sequence[int], past: tuple[int, int]) -> Prevalence:
+    day, _, _, attacks, harmless = found
+    week, month = past
+    return Prevalence(
+        subject=key.kind,
+        value=key.value,
+        day=day,
+        week=day + week,
+        month=day + month,
+        attacks=attacks,
+        harmless=harmless,
+    )
 
 
 def _ask(
