@@ -197,7 +197,7 @@ def test_the_checks_of_the_tables_hold_the_words_of_the_model() -> None:
 
 
 def test_servers_and_commands_start_without_the_libraries_of_learning() -> None:
-    """They take most of a second and 180 MB, of which only learning and evaluating need any."""
+    """They take a second and 90 MB, of which only learning and evaluating need any."""
     code = "import sys, tocsin.cli.main; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
