@@ -126,8 +126,13 @@ def test_a_model_gets_the_text_fenced_as_data_and_no_name_in_it(
 
 
 def test_what_was_asked_is_explained_to_whoever_reads_the_alert(asking: Server) -> None:
-    opinions(asking)
-    alert_id = next(i for i, row in opinions(asking).items() if row["status"] == "done")
+    attack = ATTACKS["download"]
+    pair = send(asking, [("explained", attack, injected(attack, "description", PLAIN))])[0]
+    alert_id = next(
+        which
+        for which in (pair.plain, pair.injected)
+        if opinions(asking)[which]["status"] == "done"
+    )
     with asking.client() as client:
         shown = client.get(f"/api/v1/alerts/{alert_id}").json()
     opinion = shown["opinion"]
