@@ -59,6 +59,16 @@ def links(trail: Trail, met: Mapping[tuple[str, str], Sequence[Met]]) -> tuple[L
     )
 
 
+def asked(trail: Trail) -> Trail:
+    """The same with only the entities that may link it: of the others nobody need be looked up.
+
+    An entity that thousands have says nothing, and those are the entities that would bring most.
+    """
+    speaking = [one for one in trail.entities if _strength(one.kind, one.seen) > 0]
+    least = math.prod(1 - _strength(one.kind, one.seen) for one in speaking)
+    return trail._replace(entities=speaking if least <= MOST_LEFT_OPEN else ())
+
+
 def _strong(
     trail: Trail, speaking: Sequence[tuple[Entity, int, Sequence[Met]]]
 ) -> list[tuple[float, Met]]:

@@ -33,7 +33,11 @@ _enter = BulkInsert(
 
 
 async def meet(
-    database: Database, trails: Sequence[Trail], window: timedelta, most: int
+    database: Database,
+    trails: Sequence[Trail],
+    asked: Sequence[Trail],
+    window: timedelta,
+    most: int,
 ) -> list[Met]:
     """See `ports.Incidents.meet`."""
     stamp = stamp_of("sqlite" if database.sqlite else "postgresql")
@@ -43,11 +47,10 @@ async def meet(
         for trail in trails
         for entity in trail.entities
     )  # fmt: skip
-    if not rows:
-        return []
-    await database.write(lambda connection: _enter(connection, rows), durable=False)
+    if rows:
+        await database.write(lambda connection: _enter(connection, rows), durable=False)
     spans: dict[tuple[str, str], tuple[datetime, datetime]] = {}
-    for trail in trails:
+    for trail in asked:
         for entity in trail.entities:
             key = (entity.kind.value, made_storable(entity.value))
             first, last = spans.get(key, (trail.at, trail.at))
@@ -56,6 +59,8 @@ async def meet(
         (kind, value, stamp(first - window), stamp(last + window))
         for (kind, value), (first, last) in spans.items()
     ]
+    if not keys:
+        return []
     return await database.read(lambda connection: _look_up(connection, keys, most))
 
 
