@@ -113,5 +113,5 @@ async def _ask(question: Any) -> dict[str, Any]:
     except TimeoutError:
         return {"status": "down", "error": f"no answer within {ASK_SECONDS:g} s"}
     except TocsinError as error:
-        return {"status": "down", "error": str(error)[:500]}
+        return {"status": "down", "error": error.told}
     return {"status": "up", "ms": round((time.perf_counter() - started) * 1000, 2)}

@@ -102,7 +102,7 @@ class RabbitBus:
         except BROKEN as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
             await self.drop()
-            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+            raise _away(error) from error
 
     async def take(self, queue: str, limit: int) -> Sequence[Envelope]:
         """See `ports.Bus.take`."""
@@ -120,7 +120,7 @@ class RabbitBus:
                 await channel.close()
         except BROKEN as error:
             await self.drop()
-            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+            raise _away(error) from error
 
     async def stop(self) -> None:
         """See `ports.Bus.stop`."""
@@ -150,7 +150,7 @@ class RabbitBus:
                     found[name] = queue.declaration_result.message_count or 0
                 return found
         except BROKEN as error:
-            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+            raise _away(error) from error
 
     async def empty(self, queue: str) -> list[str]:
         """Take everything out of a queue; gives the ids that it held.
@@ -167,7 +167,7 @@ class RabbitBus:
                     ids.extend(ids_of(message))
                     await message.ack()
         except BROKEN as error:
-            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+            raise _away(error) from error
         return ids
 
     async def connection(self) -> AbstractConnection:
@@ -312,6 +312,10 @@ class _Listener:
             ids = ids_of(message)
             self._waiting.append(Envelope(ids, message, traces_of(message, ids), subscription))
             self._arrived.notify()
+
+
+def _away(error: Exception) -> BusUnavailable:
+    return BusUnavailable("the broker does not answer", cause=repr(error))
 
 
 def ids_of(message: AbstractIncomingMessage) -> tuple[str, ...]:

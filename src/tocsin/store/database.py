@@ -27,7 +27,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
-from tocsin import metrics
+from tocsin import logs, metrics
 from tocsin.errors import SettingsError, StoreUnavailable, TocsinError
 from tocsin.store.bulk import WRITTEN
 from tocsin.store.copying import STAGED, committed
@@ -52,8 +52,12 @@ FAST_COMPRESSION = (  # a tenth of the server's time per alert went into the slo
     "SELECT set_config('default_toast_compression', 'lz4', false) FROM pg_settings "
     "WHERE name = 'default_toast_compression' AND 'lz4' = ANY(enumvals)"
 )
+COMPLAINT_SECONDS = 10.0  # between two log lines about a database that does not work
+COMPLAINT_LIMIT = 500
 AUDIT_KEY = "audit_key"
 """The execution option of writing connections that holds the setting `audit_key`."""
+
+log = logs.get("database")
 
 
 class Database:
@@ -70,6 +74,7 @@ class Database:
         self._read_engine = _engine(self.url, "read", readers)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
+        self._complained_at = -COMPLAINT_SECONDS
         self._file: tuple[int, int] | None = None  # device and inode of the open SQLite file
         if self.sqlite:
             sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL))
@@ -125,11 +130,21 @@ class Database:
             told = raised_for(trouble_of(error), error)
             if told is None:
                 raise
+            self._complain(str(told))
             raise told from error
+        except StoreUnavailable as error:  # the file is gone
+            self._complain(str(error))
+            raise
         except StatementError as error:  # a value that its column's type could not bind
             if isinstance(error.orig, TocsinError):
                 raise error.orig from error
             raise
+
+    def _complain(self, error: str) -> None:
+        """Log what is wrong now and then: callers hear no more than that something is."""
+        if time.monotonic() >= self._complained_at + COMPLAINT_SECONDS:
+            self._complained_at = time.monotonic()
+            log.warning("database.failed", error=error[:COMPLAINT_LIMIT])
 
     def _read(self, query: Callable[[Connection], T]) -> T:
         with self._read_engine.connect() as connection, connection.begin():
@@ -144,11 +159,11 @@ class Database:
         except OSError as error:
             if self._file is None:
                 return  # the first connection creates it
-            raise StoreUnavailable(f"the database file {path} is gone") from error
+            raise StoreUnavailable("the database file is gone", cause=path) from error
         if self._file is None:
             self._file = (found.st_dev, found.st_ino)
         elif self._file != (found.st_dev, found.st_ino):
-            raise StoreUnavailable(f"the database file {path} was replaced; start again")
+            raise StoreUnavailable("the database file was replaced; start again", cause=path)
 
     def _write(self, change: Callable[[Connection], T], durable: bool) -> T:
         with self._write_engine.connect() as connection:
