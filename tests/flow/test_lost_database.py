@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx2
 from tests.postgres import Postgres, free_port
-from tests.services import fleet
 from tests.servers import serving
+from tests.services import fleet
 
 ALERT = {"title": "a", "source_ip": "192.0.2.9"}
 

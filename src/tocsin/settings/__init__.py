@@ -21,7 +21,8 @@ def load(**arguments: Any) -> Settings:
     """Read all settings; arguments that are None count as not given.
 
     Raises:
-        SettingsError: a value cannot work; the message names each setting and what is wrong.
+        SettingsError: a value cannot work, or a file cannot be read; the message names each
+            setting or file and what is wrong.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     try:
@@ -30,7 +31,8 @@ def load(**arguments: Any) -> Settings:
         wrong = "; ".join(f"{_variable(*item['loc'])}: {item['msg']}" for item in error.errors())
         raise SettingsError(f"settings: {wrong}") from error
     except ValueError as error:
-        raise SettingsError(f"settings: {error}") from error
+        why = f" ({error.__cause__})" if error.__cause__ else ""
+        raise SettingsError(f"settings: {error}{why}") from error
 
 
 def _variable(name: int | str = "settings", *inside: int | str) -> str:
