@@ -20,6 +20,7 @@ TocsinError
 └── Unavailable              try again later
     ├── StoreUnavailable     the database does not answer
     ├── BusUnavailable       the broker does not answer
+    ├── Busy                 somebody else is doing the same
     ├── ModelUnavailable     no language model answers, or none is configured
     └── Overloaded           too much work is in flight
 
@@ -230,6 +231,12 @@ class ModelUnavailable(Unavailable):
     """No language model answers now, or none is configured."""
 
     reason = "model_unavailable"
+
+
+class Busy(Unavailable):
+    """Somebody else is doing what only one can do at a time."""
+
+    reason = "busy"
 
 
 class Overloaded(Unavailable):

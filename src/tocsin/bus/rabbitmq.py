@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 import aio_pika
 import msgspec
@@ -19,7 +20,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError
 
 from tocsin import logs
-from tocsin.errors import BusUnavailable
+from tocsin.errors import BusUnavailable, SettingsError
 from tocsin.traces import HEADER, NONE, Traces, pack, unpack
 
 DEAD_LETTERS = "alert.dead"
@@ -70,12 +71,15 @@ class RabbitBus:
     Args:
         url: `amqp://USER:PASSWORD@HOST:PORT/VHOST`.
         queues: declared whenever a connection is made, so every role finds what it needs.
+
+    Raises:
+        SettingsError: the URL is none.
     """
 
     dead_letters = DEAD_LETTERS
 
     def __init__(self, url: str, queues: Sequence[str]) -> None:
-        self._url = url
+        self._url = _checked(url)
         self._queues = tuple(queues)
         self._connection: AbstractConnection | None = None
         self._publisher: AbstractChannel | None = None
@@ -213,6 +217,7 @@ class _Listener:
         self._waiting: deque[Envelope] = deque()
         self._arrived = asyncio.Condition()
         self._closed = False
+        self._over = False
         self._broken = asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
@@ -220,7 +225,7 @@ class _Listener:
         taken: list[Envelope] = []
         size = 0
         async with self._arrived:
-            await self._arrived.wait_for(lambda: self._waiting or self._closed)
+            await self._arrived.wait_for(lambda: self._waiting or self._closed or self._over)
             while (
                 self._waiting
                 and not self._closed
@@ -229,6 +234,8 @@ class _Listener:
                 envelope = self._waiting.popleft()
                 taken.append(envelope)
                 size += len(envelope.ids)
+        if self._over and not self._closed:
+            await self._task  # raises what ended it: better no process than one that hears nothing
         return taken
 
     async def close(self) -> None:
@@ -240,6 +247,14 @@ class _Listener:
             await self._task
 
     async def _run(self) -> None:
+        try:
+            await self._consume()
+        finally:
+            async with self._arrived:
+                self._over = True
+                self._arrived.notify_all()
+
+    async def _consume(self) -> None:
         pause = FIRST_PAUSE
         while not self._closed:
             try:
@@ -312,6 +327,18 @@ class _Listener:
             ids = ids_of(message)
             self._waiting.append(Envelope(ids, message, traces_of(message, ids), subscription))
             self._arrived.notify()
+
+
+def _checked(url: str) -> str:
+    """The URL, which may hold a password and is in no error; the client finds out too late."""
+    try:
+        parts = urlsplit(url)
+        known = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise SettingsError("TOCSIN_BROKER is not a URL: amqp://USER:PASSWORD@HOST:PORT/VHOST")
+    return url
 
 
 def _away(error: Exception) -> BusUnavailable:

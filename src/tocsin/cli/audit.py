@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from tocsin.app import open_database
 from tocsin.audit_chain import AuditRow, Head
 from tocsin.cli.importing import printable
 from tocsin.cli.look import console, plain, table
@@ -21,7 +22,6 @@ from tocsin.settings import Settings, load
 from tocsin.store import migrate
 from tocsin.store.audit_check import Checker, Report, places
 from tocsin.store.audit_trail import AuditStore
-from tocsin.store.database import Database
 
 PROGRESS_ROWS = 1000
 WIDTHS = (27, 24, 24, 36, 72, 40)  # most characters of a column that a list shows
@@ -189,12 +189,11 @@ async def _newest(settings: Settings, limit: int, subject: str | None) -> list[A
 @asynccontextmanager
 async def _trail(settings: Settings) -> AsyncIterator[AuditStore]:
     """The trail as it is: nothing is migrated, so that checking changes nothing."""
-    key = settings.audit_key.get_secret_value()
-    database = Database(settings.database_url, audit_key=key)
+    database = open_database(settings)
     try:
         if await migrate.current(database) is None:
             raise InputError("the database has no tables of Tocsin (make them: tocsin db upgrade)")
-        yield AuditStore(database, key)
+        yield AuditStore(database, settings.audit_key.get_secret_value())
     finally:
         await database.close()
 

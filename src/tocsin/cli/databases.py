@@ -9,14 +9,13 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.app import Store, data_folder, open_store
+from tocsin.app import Store, data_folder, open_database, open_store
 from tocsin.cli.folder import running_server
 from tocsin.cli.look import progress
 from tocsin.errors import InputError, TocsinError
 from tocsin.model import AlertStatus
 from tocsin.settings import Settings, load
 from tocsin.store import migrate
-from tocsin.store.database import Database
 
 NOTHING = "nothing is that old"
 SHOWN = 10  # of many that are alike
@@ -141,8 +140,7 @@ def _before(text: str) -> datetime:
 
 
 async def _upgrade(settings: Settings) -> tuple[str | None, str | None]:
-    key = settings.audit_key.get_secret_value()
-    database = Database(settings.database_url, audit_key=key)
+    database = open_database(settings)
     try:
         return await migrate.upgrade(database)
     finally:

@@ -88,6 +88,7 @@ async def serve(
         ingest=parts.ingest,
         alone=parts.alone,
         models=parts.models,
+        people=parts.alert_routes,
     ) as system:
         application = create_application(system, alert_routes=parts.alert_routes)
         server = _Server(

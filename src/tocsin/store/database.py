@@ -20,7 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 import sqlalchemy as sa
+from psycopg.conninfo import make_conninfo
 from psycopg.types.string import TextLoader
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
@@ -40,7 +42,6 @@ SQLITE_BUSY_SECONDS = 5.0
 SQLITE_CACHE_KIB = {"write": 32 * 1024, "read": 4 * 1024}
 SQLITE_PAGE_BYTES = 8192  # rows are several KB: fewer overflow pages than with 4096
 SQLITE_WAL_PAGES = 8000
-STATEMENT_TIMEOUT_MS = 60_000
 CONFLICT_TRIES = 6  # of a transaction that others were in the way of, before its caller waits
 CONFLICT_PAUSE = 0.01  # seconds, on average, before the second try; doubles each time
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"  # as SQLite reads
@@ -61,17 +62,31 @@ log = logs.get("database")
 
 
 class Database:
-    """One database, reached by URL; closes its threads and connections with `close`."""
+    """One database, reached by URL; closes its threads and connections with `close`.
+
+    Args:
+        url: as in the setting `database`.
+        readers: reading transactions at once, each on a thread and a connection of its own.
+        writers: writing transactions at once; on SQLite there is one.
+        audit_key: the setting `audit_key`.
+        timeout: seconds after which PostgreSQL cancels a statement; 0 is never.
+    """
 
     def __init__(
-        self, url: str, *, readers: int = 2, writers: int = 2, audit_key: str = ""
+        self,
+        url: str,
+        *,
+        readers: int = 2,
+        writers: int = 2,
+        audit_key: str = "",
+        timeout: float = 60.0,
     ) -> None:
         self.url = _driver_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         writers = 1 if self.sqlite else writers
-        self._write_engine = _engine(self.url, "write", writers)
+        self._write_engine = _engine(self.url, "write", writers, timeout)
         self._write_engine.update_execution_options(**{AUDIT_KEY: audit_key})
-        self._read_engine = _engine(self.url, "read", readers)
+        self._read_engine = _engine(self.url, "read", readers, timeout)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
         self._complained_at = -COMPLAINT_SECONDS
@@ -219,6 +234,8 @@ def _driver_url(url: str) -> sa.URL:
         parsed = make_url(url)
     except SQLAlchemyError as error:
         raise SettingsError(f"TOCSIN_DATABASE is not a database URL: {error}") from error
+    except ValueError as error:  # not told: it may quote a piece of the password
+        raise SettingsError("TOCSIN_DATABASE is not a database URL: its port is none") from error
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         if parsed.database in (None, "", ":memory:"):
@@ -229,11 +246,15 @@ def _driver_url(url: str) -> sa.URL:
             raise SettingsError(f"cannot create the database's folder: {error}") from error
         return parsed.set(drivername="sqlite+pysqlite")
     if backend in ("postgresql", "postgres"):
+        try:
+            make_conninfo(**dict.fromkeys(parsed.query, ""))
+        except psycopg.ProgrammingError as error:
+            raise SettingsError(f"TOCSIN_DATABASE: {str(error).strip()}") from error
         return parsed.set(drivername="postgresql+psycopg")
     raise SettingsError(f"TOCSIN_DATABASE must be sqlite:///… or postgresql://…, not {backend}://…")
 
 
-def _engine(url: sa.URL, use: str, connections: int) -> Engine:
+def _engine(url: sa.URL, use: str, connections: int, timeout: float) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = sa.create_engine(
             url,
@@ -252,7 +273,7 @@ def _engine(url: sa.URL, use: str, connections: int) -> Engine:
         hide_parameters=True,
         connect_args={
             "connect_timeout": 10,
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+            "options": f"-c statement_timeout={round(timeout * 1000)} -c timezone=UTC",
         },
     )
     sa.event.listen(engine, "connect", _prepare_postgresql)

@@ -30,6 +30,8 @@ async def upgrade(database: Database, target: str = "head") -> tuple[str | None,
 
     def change(connection: Connection) -> tuple[str | None, str | None]:
         if connection.dialect.name == "postgresql":  # processes that start together take turns
+            # an index on millions of rows takes its time, and so does waiting for it
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
         before = _revision(connection)
         if before != newest() or target != "head":
