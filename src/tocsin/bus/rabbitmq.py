@@ -20,11 +20,12 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError
 
 from tocsin import logs
+from tocsin.bus.letters import headers_of, ids_of, traces_of
+from tocsin.bus.topology import declare, declare_dead_letters, declare_queue
 from tocsin.errors import BusUnavailable, SettingsError
-from tocsin.traces import HEADER, NONE, Traces, pack, unpack
+from tocsin.ports import DEAD_LETTERS
+from tocsin.traces import NONE, Traces
 
-DEAD_LETTERS = "alert.dead"
-DELIVERY_LIMIT = 20
 PREFETCH = 16
 CONFIRM_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
@@ -32,13 +33,10 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 AWAY_SECONDS = 1.0
 WATCH_SECONDS = 2.0  # between two looks at whether a consumer still is one
-TRACES = "tocsin-traces"
-ID_LIMIT = 128  # characters of an alert's id; what is longer is not ours
 # aiormq raises RuntimeError on a connection that has just been closed.
 BROKEN = (AMQPError, OSError, TimeoutError, RuntimeError, ChannelInvalidStateError)
 
 log = logs.get("bus")
-_ids = msgspec.json.Decoder(tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +73,6 @@ class RabbitBus:
     Raises:
         SettingsError: the URL is none.
     """
-
-    dead_letters = DEAD_LETTERS
 
     def __init__(self, url: str, queues: Sequence[str]) -> None:
         self._url = _checked(url)
@@ -125,6 +121,17 @@ class RabbitBus:
         except BROKEN as error:
             await self.drop()
             raise _away(error) from error
+
+    async def dead(self) -> int:
+        """See `ports.Bus.dead`; a queue that was deleted is there again."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                async with await (await self.connection()).channel() as channel:
+                    found = (await declare_dead_letters(channel)).declaration_result
+        except BROKEN as error:
+            await self.drop()
+            raise _away(error) from error
+        return found.message_count or 0
 
     async def stop(self) -> None:
         """See `ports.Bus.stop`."""
@@ -343,59 +350,3 @@ def _checked(url: str) -> str:
 
 def _away(error: Exception) -> BusUnavailable:
     return BusUnavailable("the broker does not answer", cause=repr(error))
-
-
-def ids_of(message: AbstractIncomingMessage) -> tuple[str, ...]:
-    """The ids of an envelope; none of one that is not ours."""
-    try:
-        ids = _ids.decode(message.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        ids = ("",)
-    known = tuple([i for i in ids if 0 < len(i) <= ID_LIMIT and "\0" not in i])
-    if len(known) != len(ids):
-        log.warning("bus.strange_message", queue=message.routing_key, bytes=len(message.body))
-    return known
-
-
-def headers_of(ids: Sequence[str], traces: Traces) -> aio_pika.abc.HeadersType:
-    """The traces of an envelope: `traceparent`, as others write it, when all share one."""
-    packed = pack(ids, traces)
-    if not packed:
-        return {}
-    if "," in packed:
-        return {TRACES: packed}
-    return {HEADER: packed.partition("*")[0]}
-
-
-def traces_of(message: AbstractIncomingMessage, ids: Sequence[str]) -> Traces:
-    """What `headers_of` wrote; nothing of a message that is not ours."""
-    several = message.headers.get(TRACES)
-    if several is not None:
-        return unpack(ids, several)
-    one = message.headers.get(HEADER)
-    return unpack(ids, f"{one}*{len(ids)}") if isinstance(one, str) else NONE
-
-
-async def declare(connection: AbstractConnection, queues: Sequence[str]) -> None:
-    """Declare the dead-letter queue and the others; safe to repeat."""
-    channel = await connection.channel()
-    async with channel:
-        await channel.declare_queue(
-            DEAD_LETTERS, durable=True, arguments={"x-queue-type": "quorum"}
-        )
-        for name in queues:
-            await declare_queue(channel, name)
-
-
-async def declare_queue(channel: AbstractChannel, name: str) -> aio_pika.abc.AbstractQueue:
-    """Declare one queue of work."""
-    return await channel.declare_queue(
-        name,
-        durable=True,
-        arguments={
-            "x-queue-type": "quorum",
-            "x-delivery-limit": DELIVERY_LIMIT,
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": DEAD_LETTERS,
-        },
-    )

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.app import Store, data_folder, open_database, open_store
+from tocsin.app import Store, data_folder, open_broker, open_database, open_store
 from tocsin.cli.folder import running_server
-from tocsin.cli.look import progress
+from tocsin.cli.look import plain, progress
 from tocsin.errors import InputError, TocsinError
 from tocsin.model import AlertStatus
+from tocsin.ports import DEAD_LETTERS
 from tocsin.settings import Settings, load
 from tocsin.store import migrate
 
@@ -74,7 +75,7 @@ def recount(database: DatabaseUrl = None) -> None:
 
 
 def doctor(database: DatabaseUrl = None) -> None:
-    """Check this installation: settings, data folder, database, counts.
+    """Check this installation: settings, data folder, database, broker, counts.
 
     Exit code 1 if something needs attention.
     """
@@ -86,8 +87,10 @@ def doctor(database: DatabaseUrl = None) -> None:
         typer.echo(f"ok    data folder {folder}")
         problems += asyncio.run(_examine(settings))
     except TocsinError as error:
-        typer.echo(f"FAIL  {error}")
+        typer.echo(f"FAIL  {plain(str(error))}")
         problems += 1
+    if not settings.broker.startswith("memory:"):
+        problems += asyncio.run(_examine_broker(settings))
     server = running_server(settings)
     typer.echo(
         f"ok    server at {server.url} (process {server.pid})"
@@ -154,6 +157,22 @@ async def _examine(settings: Settings) -> int:
             f"at revision {await migrate.current(store.database)}"
         )
         return await _report(store)
+
+
+async def _examine_broker(settings: Settings) -> int:
+    try:
+        async with open_broker(settings) as bus:
+            dead = await bus.dead()
+    except TocsinError as error:
+        typer.echo(f"FAIL  {plain(str(error))}")
+        return 1
+    typer.echo("ok    broker")
+    if dead:
+        typer.echo(
+            f"WARN  {dead} envelopes were given out too often and lie in {DEAD_LETTERS}; the "
+            "sweeper rings for their alerts: see why workers end, then: tocsin queue replay"
+        )
+    return 0
 
 
 async def _report(store: Store) -> int:

@@ -97,7 +97,8 @@ def options(
     ] = False,
 ) -> None:
     """Security alert triage that says why, and can prove it."""
-    logs.configure("error")  # commands speak for themselves; only servers log
+    # commands speak for themselves; only servers log
+    logs.configure("error", libraries="critical")
 
 
 def run() -> None:
