@@ -31,32 +31,19 @@ app = typer.Typer(no_args_is_help=True, help="The audit trail: check it, copy it
 DatabaseUrl = Annotated[str | None, typer.Option(help="Database URL; default TOCSIN_DATABASE.")]
 
 
-class HeadLine(
-    msgspec.Struct, frozen=True, tag="head", tag_field="kind", forbid_unknown_fields=True
-):
-    """A chain's head in an export."""
-
-    writer: str
-    sequence: int
-    hash: str
-    pruned: int
-    seal: str
-
-
-class RowLine(msgspec.Struct, frozen=True, tag="row", tag_field="kind", forbid_unknown_fields=True):
-    """A row of the trail in an export."""
-
-    writer: str
-    sequence: int
-    logged_at: str
-    actor: str
-    action: str
-    subject: str
-    detail: str
-    previous_hash: str
-    hash: str
+def _line(kind: str, part: type[Head | AuditRow]) -> type[msgspec.Struct]:
+    """A line of an export: an object that says of which kind it is, with the fields of the part."""
+    return msgspec.defstruct(
+        part.__name__ + "Line",
+        part.__annotations__.items(),
+        frozen=True,
+        tag=kind,
+        tag_field="kind",
+        forbid_unknown_fields=True,
+    )
 
 
+HeadLine, RowLine = _line("head", Head), _line("row", AuditRow)
 _decoder = msgspec.json.Decoder(HeadLine | RowLine)
 _encoder = msgspec.json.Encoder()
 
