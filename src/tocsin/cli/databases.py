@@ -19,6 +19,7 @@ from tocsin.settings import Settings, load
 from tocsin.store import migrate
 
 NOTHING = "nothing is that old"
+DONE = (AlertStatus.TRIAGED, AlertStatus.FOLDED, AlertStatus.CLOSED)
 SHOWN = 10  # of many that are alike
 
 app = typer.Typer(no_args_is_help=True, help="Look after the database.")
@@ -56,7 +57,9 @@ def retention(
 
     Example: tocsin db retention --older-than 90d --status triaged --dry-run
     """
-    statuses = status or [AlertStatus.TRIAGED, AlertStatus.FOLDED, AlertStatus.CLOSED]
+    statuses = list(dict.fromkeys(status or DONE))
+    if waiting := [one.value for one in statuses if one not in DONE]:
+        raise InputError(f"{' and '.join(waiting)} alerts stay whatever their age")
     before = _before(older_than)
     asyncio.run(_retain(load(database=database), before, statuses, dry_run))
 
