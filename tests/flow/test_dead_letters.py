@@ -55,6 +55,7 @@ def test_a_dead_letter_is_shown_and_replayed(
         assert dead(running) == ["0.0"]
         well = tocsin(tmp_path, "doctor", **places)
         assert "ok    broker" in well.stdout.decode()
+        assert f"-     no settings file {tmp_path / 'none.toml'}" in well.stdout.decode()
         assert "WARN" not in well.stdout.decode()
 
         asyncio.run(give_up(broker_url))

@@ -15,7 +15,7 @@ from tocsin.cli.look import plain, progress
 from tocsin.errors import InputError, TocsinError
 from tocsin.model import AlertStatus
 from tocsin.ports import DEAD_LETTERS
-from tocsin.settings import Settings, load
+from tocsin.settings import Settings, load, settings_file
 from tocsin.store import migrate
 
 NOTHING = "nothing is that old"
@@ -85,6 +85,9 @@ def doctor(database: DatabaseUrl = None) -> None:
     settings = load(database=database)
     problems = 0
     typer.echo(f"tocsin {__version__}, Python {sys.version.split()[0]}")
+    file = settings_file()
+    told = f"ok    settings file {file}" if file.exists() else f"-     no settings file {file}"
+    typer.echo(plain(told))
     try:
         folder = data_folder(settings)
         typer.echo(f"ok    data folder {folder}")

@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from tocsin.errors import SettingsError
-from tocsin.settings.environment import environment_of
+from tocsin.settings.environment import environment_of, settings_file
 from tocsin.settings.knobs import Settings
 from tocsin.settings.provider import ModelProvider
 
-__all__ = ["ModelProvider", "Settings", "environment_of", "load"]
+__all__ = ["ModelProvider", "Settings", "environment_of", "load", "settings_file"]
 
 
 def load(**arguments: Any) -> Settings:

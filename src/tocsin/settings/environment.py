@@ -32,9 +32,14 @@ def sources(
     found = [arguments, variables]
     if secrets := os.environ.get("TOCSIN_SECRETS"):
         found.append(_secrets(kind, secrets))
-    if (toml := Path(os.environ.get("TOCSIN_CONFIG") or TOML)) and _exists(toml):
+    if _exists(toml := settings_file()):
         found.append(_toml(kind, toml))
     return tuple(found)
+
+
+def settings_file() -> Path:
+    """The TOML file that settings are read from, if it is there."""
+    return Path(os.environ.get("TOCSIN_CONFIG") or TOML)
 
 
 def _secrets(kind: type[BaseSettings], folder: str) -> SecretsSettingsSource:
