@@ -164,13 +164,23 @@ async def test_a_statement_that_takes_too_long_is_cancelled_and_the_connection_g
         assert await store.database.read(lambda c: c.exec_driver_sql(still).scalar()) == 0
 
 
+@pytest.mark.parametrize(
+    "held_up",
+    [
+        f"SELECT pg_advisory_xact_lock({migrate.LOCK})",  # by another process that migrates
+        "LOCK TABLE incident_alerts IN ROW EXCLUSIVE MODE",  # by who writes what gets an index
+    ],
+)
 @postgresql
-async def test_a_migration_may_take_longer_than_any_statement(settings: Settings) -> None:
+async def test_a_migration_may_take_longer_than_any_statement(
+    settings: Settings, held_up: str
+) -> None:
     hasty = settings.model_copy(update={"database_timeout": 0.3})
     patient = Database(settings.database_url)
+    await migrate.upgrade(patient, "0009")
 
     def hold(connection: Connection) -> None:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({migrate.LOCK})")
+        connection.exec_driver_sql(held_up)
         held.set()
         assert release.wait(20)
 
@@ -183,7 +193,7 @@ async def test_a_migration_may_take_longer_than_any_statement(settings: Settings
     assert not upgrading.done()
     release.set()
     await holding
-    assert await upgrading == (None, migrate.newest())
+    assert await upgrading == ("0009", migrate.newest())
     timeout = await database.read(lambda c: c.exec_driver_sql("SHOW statement_timeout").scalar())
     assert timeout == "300ms", "only while it migrates"
     await database.close()
