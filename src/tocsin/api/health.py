@@ -74,9 +74,9 @@ async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         for state in ("waiting", "parked", "done"):
             metrics.FOLLOW_UPS.labels(state).set(getattr(following, state))
         for step in STEPS:
-            waiting, since = waits.get(step.name, (0, time.time()))
+            waiting, seconds = waits.get(step.name, (0, 0.0))
             metrics.WAITING.labels(step.name).set(waiting)
-            metrics.OLDEST.labels(step.name).set(max(0.0, time.time() - since))
+            metrics.OLDEST.labels(step.name).set(seconds)
     metrics.DEPENDENCY.labels("database").set(counts is not None)
     dead = await bus
     metrics.DEAD.clear()
