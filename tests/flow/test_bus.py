@@ -1,6 +1,7 @@
 """The bus on a real broker that cancels consumers, or forgets to deliver to them."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.servers import tocsin
 
 from tocsin.bus import rabbitmq
 from tocsin.bus.rabbitmq import PREFETCH, RabbitBus
+from tocsin.errors import BusUnavailable
 
 QUEUE = "alert.raw"
 
@@ -134,6 +136,27 @@ def test_a_url_that_names_no_broker_is_said_at_the_start(url: str, tmp_path: Pat
         assert b"TOCSIN_BROKER" in done.stderr
         assert b"Traceback" not in done.stderr
         assert b"hidden" not in done.stderr
+
+
+async def test_a_connection_dropped_under_a_question_says_nothing_about_the_broker(
+    buses: list[RabbitBus],
+) -> None:
+    """As when another task finds it broken at this very moment, wherever the question stands."""
+    bus = buses[0]
+    for turns in range(24):
+        for ask in (bus.check, bus.dead):
+            await bus.check()
+            asked = asyncio.create_task(ask())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await bus.drop()
+            await asked
+        rung = asyncio.create_task(bus.ring(QUEUE, ["a"]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await bus.drop()
+        with contextlib.suppress(BusUnavailable):
+            await rung
 
 
 class _Odd(RabbitBus):

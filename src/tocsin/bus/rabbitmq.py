@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import aio_pika
@@ -35,6 +36,8 @@ AWAY_SECONDS = 1.0
 WATCH_SECONDS = 2.0  # between two looks at whether a consumer still is one
 # aiormq raises RuntimeError on a connection that has just been closed.
 BROKEN = (AMQPError, OSError, TimeoutError, RuntimeError, ChannelInvalidStateError)
+
+T = TypeVar("T")
 
 log = logs.get("bus")
 
@@ -97,8 +100,9 @@ class RabbitBus:
         if time.monotonic() < self._away_until:  # nobody waits again for what just failed
             raise BusUnavailable("the broker did not answer a moment ago")
         try:
-            async with asyncio.timeout(CONFIRM_SECONDS):
-                await self._publish(queue, message)
+            with _let_go():
+                async with asyncio.timeout(CONFIRM_SECONDS):
+                    await self._publish(queue, message)
         except BROKEN as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
             await self.drop()
@@ -114,24 +118,16 @@ class RabbitBus:
 
     async def check(self) -> None:
         """See `ports.Bus.check`: opens a channel, which the broker must answer."""
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                channel = await (await self.connection()).channel()
-                await channel.close()
-        except BROKEN as error:
-            await self.drop()
-            raise _away(error) from error
+
+        async def answered(channel: AbstractChannel) -> None:
+            del channel  # that it is open is the answer
+
+        await self._ask(answered)
 
     async def dead(self) -> int:
         """See `ports.Bus.dead`; a queue that was deleted is there again."""
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                async with await (await self.connection()).channel() as channel:
-                    found = (await declare_dead_letters(channel)).declaration_result
-        except BROKEN as error:
-            await self.drop()
-            raise _away(error) from error
-        return found.message_count or 0
+        queue = await self._ask(declare_dead_letters)
+        return queue.declaration_result.message_count or 0
 
     async def stop(self) -> None:
         """See `ports.Bus.stop`."""
@@ -199,6 +195,25 @@ class RabbitBus:
                 async with asyncio.timeout(AWAY_SECONDS):
                     await broken.close()
 
+    async def _ask(self, question: Callable[[AbstractChannel], Awaitable[T]]) -> T:
+        """Ask on a channel of its own, and once more on a new connection.
+
+        The one at hand may have ended, or be dropped by another task at this very moment, which
+        says nothing about the broker.
+        """
+        for again in (True, False):
+            try:
+                with _let_go():
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        async with await (await self.connection()).channel() as channel:
+                            return await question(channel)
+            except BROKEN as error:
+                log.warning("bus.unanswered", error=repr(error)[:300], again=again)
+                await self.drop()
+                if not again:
+                    raise _away(error) from error
+        raise AssertionError("unreachable: the second try answers or raises")
+
     async def _publish(self, queue: str, message: aio_pika.Message) -> None:
         connection = await self.connection()
         try:
@@ -265,11 +280,12 @@ class _Listener:
         pause = FIRST_PAUSE
         while not self._closed:
             try:
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    channel, subscription = await self._subscribe()
-                log.info("bus.consuming", queue=self._queue)
-                pause = FIRST_PAUSE
-                await self._watch(subscription)
+                with _let_go():
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        channel, subscription = await self._subscribe()
+                    log.info("bus.consuming", queue=self._queue)
+                    pause = FIRST_PAUSE
+                    await self._watch(subscription)
                 if not channel.is_closed:  # what it still holds is delivered again
                     async with asyncio.timeout(CONNECT_SECONDS):
                         await channel.close()
@@ -346,6 +362,21 @@ def _checked(url: str) -> str:
     if not known:
         raise SettingsError("TOCSIN_BROKER is not a URL: amqp://USER:PASSWORD@HOST:PORT/VHOST")
     return url
+
+
+@contextlib.contextmanager
+def _let_go() -> Iterator[None]:
+    """Give the error a name that the client raises where a connection ends under a question.
+
+    Whoever waits for an answer then, because another task dropped the connection, gets a bare
+    `Exception`, which must end neither a listener nor a worker.
+    """
+    try:
+        yield
+    except Exception as error:  # the edge: the client's class says nothing
+        if type(error) is not Exception:
+            raise
+        raise ConnectionError("the connection ended before the answer came") from error
 
 
 def _away(error: Exception) -> BusUnavailable:
