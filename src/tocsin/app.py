@@ -51,6 +51,7 @@ from tocsin.store.queries import QueryStore
 from tocsin.store.remediation import RemediationStore
 from tocsin.store.retention import RetentionStore
 
+CONNECTIONS = 2  # of a process to its database, for reading and for writing, if not more
 GARBAGE_THRESHOLDS = (50_000, 50, 50)
 
 log = logs.get("app")
@@ -131,15 +132,47 @@ class Tasks:
     workers: "list[asyncio.Task[None]]"
 
 
+def open_database(
+    settings: Settings, *, readers: int = CONNECTIONS, writers: int = CONNECTIONS
+) -> Database:
+    """The database as it is, nothing migrated; close it at the end."""
+    return Database(
+        settings.database_url,
+        readers=readers,
+        writers=writers,
+        audit_key=settings.audit_key.get_secret_value(),
+        timeout=settings.database_timeout,
+    )
+
+
+def connections_of(settings: Settings, *, steps: bool, people: bool) -> dict[str, int]:
+    """How many connections a process of a role has at most, for reading and for writing.
+
+    Each batch in hand reads and writes on its own; what people look at may take long, and must not
+    keep others, or `/health`, waiting. SQLite has one writer and shares its lock with the readers,
+    so more of them help nobody.
+    """
+    if not settings.database_url.startswith("postgres"):
+        return {"readers": CONNECTIONS, "writers": CONNECTIONS}
+    batches = max(CONNECTIONS, settings.workers) if steps else CONNECTIONS
+    return {"readers": batches + (CONNECTIONS if people else 0), "writers": batches}
+
+
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
+async def open_store(
+    settings: Settings, *, readers: int = CONNECTIONS, writers: int = CONNECTIONS
+) -> AsyncIterator[Store]:
     """The store, migrated to this version's tables; closed at the end.
+
+    Args:
+        settings: all settings.
+        readers: connections for reading; a process opens them when it needs them.
+        writers: connections for writing; on SQLite there is one.
 
     Raises:
         StoreUnavailable: the database does not answer.
     """
-    key = settings.audit_key.get_secret_value()
-    database = Database(settings.database_url, audit_key=key)
+    database = open_database(settings, readers=readers, writers=writers)
     try:
         await migrate.upgrade(database)
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -192,6 +225,7 @@ async def running(
     ingest: bool = True,
     alone: bool = True,
     models: bool = False,
+    people: bool = True,
 ) -> AsyncIterator[System]:
     """A running system: the gate, and these steps as one chain.
 
@@ -202,6 +236,7 @@ async def running(
         alone: whether this process is the only one on its database; it then takes back the work
             of a process that died, without waiting for its leases to run out.
         models: whether this process asks language models, for itself or for others.
+        people: whether people read alerts here.
 
     On leaving, the system is drained: batches that were begun are finished, leases are given back
     and the rest waits in the database for the next start.
@@ -210,7 +245,8 @@ async def running(
     bus = _bus(settings)
     metrics.prepare({step.name: step.takes for step in chained}, TABLES.values())
     end_spans = traces.export(settings.otlp_endpoint, version=__version__)
-    async with open_store(settings) as store:
+    connections = connections_of(settings, steps=bool(chained), people=people)
+    async with open_store(settings, **connections) as store:
         if alone:
             await store.dossiers.release(everyone=True)
             await store.opinions.release(everyone=True)

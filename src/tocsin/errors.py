@@ -20,12 +20,14 @@ TocsinError
 └── Unavailable              try again later
     ├── StoreUnavailable     the database does not answer
     ├── BusUnavailable       the broker does not answer
+    ├── Busy                 somebody else is doing the same
     ├── ModelUnavailable     no language model answers, or none is configured
     └── Overloaded           too much work is in flight
 
 Each carries a bounded `reason`, which is the label that metrics and the API use, and a message
 that tells a person what to do. Messages may hold text from an alert: they are data, never a
-format string.
+format string. What may name a host, an account or a path of the server's own is left out of
+`told`, which is all that a caller over the network reads.
 """
 
 from typing import ClassVar
@@ -36,11 +38,21 @@ class TocsinError(Exception):
 
     reason: ClassVar[str] = "error"
 
+    @property
+    def told(self) -> str:
+        """The message for callers over the network, who may be anybody."""
+        return str(self)
+
 
 class SettingsError(TocsinError):
     """A setting has a value that cannot work."""
 
     reason = "settings"
+
+    @property
+    def told(self) -> str:
+        """Which setting it is concerns only those who run the server."""
+        return "a setting of the server cannot work; its log says which"
 
 
 class InputError(TocsinError):
@@ -185,13 +197,22 @@ class BudgetSpent(ModelError):
 
 
 class Unavailable(TocsinError):
-    """Something that Tocsin needs does not answer now; `retry_after` is in seconds."""
+    """Something that Tocsin needs does not answer now; `retry_after` is in seconds.
+
+    `cause` is what a driver or the system said of it, for those who run the server.
+    """
 
     reason = "unavailable"
 
-    def __init__(self, message: str, retry_after: float = 1.0) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, retry_after: float = 1.0, *, cause: object = "") -> None:
+        super().__init__(f"{message}: {cause}" if cause else message)
+        self.message = message
         self.retry_after = retry_after
+
+    @property
+    def told(self) -> str:
+        """The message without its cause."""
+        return self.message
 
 
 class StoreUnavailable(Unavailable):
@@ -210,6 +231,12 @@ class ModelUnavailable(Unavailable):
     """No language model answers now, or none is configured."""
 
     reason = "model_unavailable"
+
+
+class Busy(Unavailable):
+    """Somebody else is doing what only one can do at a time."""
+
+    reason = "busy"
 
 
 class Overloaded(Unavailable):

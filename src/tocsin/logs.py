@@ -27,12 +27,13 @@ class _StandardError:
     debug = info = warning = error = critical = msg
 
 
-def configure(level: str = "info", style: str = "auto") -> None:
+def configure(level: str = "info", style: str = "auto", libraries: str = "warning") -> None:
     """Send logs to standard error as JSON lines, or coloured text on a terminal.
 
     Args:
         level: the least level that is logged.
         style: `json`, `console` or `auto`.
+        libraries: the least level of what others' code logs, if that is higher.
     """
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     rendered: list[Any] = (
@@ -71,7 +72,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
     handler.set_name(HANDLER)
     root = logging.root
     root.handlers = [*(h for h in root.handlers if h.get_name() != HANDLER), handler]
-    root.setLevel(max(logging.WARNING, LEVELS[level]))
+    root.setLevel(max(LEVELS[libraries], LEVELS[level]))
 
 
 def _as_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -181,6 +181,13 @@ DEPENDENCY = Gauge(
     ["dependency"],
     registry=registry,
 )
+DEAD = Gauge(
+    "tocsin_bus_dead_envelopes",
+    "Envelopes that the bus gave out too often and nobody acknowledged, by the queue that holds "
+    "them; their alerts are found by the sweeper. Every process reads the same figure.",
+    ["queue"],
+    registry=registry,
+)
 BALANCE = Gauge(
     "tocsin_alerts",
     "The balance over all time: received = triaged + folded + parked + in_flight; every process "

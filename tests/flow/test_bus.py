@@ -1,15 +1,19 @@
 """The bus on a real broker that cancels consumers, or forgets to deliver to them."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from tests.rabbitmq import RabbitMQ
+from tests.servers import tocsin
 
 from tocsin.bus import rabbitmq
 from tocsin.bus.rabbitmq import PREFETCH, RabbitBus
+from tocsin.errors import BusUnavailable
 
 QUEUE = "alert.raw"
 
@@ -111,3 +115,59 @@ async def test_a_bus_stops_soon_whatever_it_is_at(broker_url: str) -> None:
 
     moments = [rabbitmq.WATCH_SECONDS + number * 0.025 for number in range(60)]
     assert max(await asyncio.gather(*map(stop_after, moments))) < 10
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://",
+        "amqp://h:abc/",
+        "amqp://h:99999/",
+        "amqp://[::1/x",
+        "amqp://u:hidden@/",
+        "amqp:///",
+    ],
+)
+def test_a_url_that_names_no_broker_is_said_at_the_start(url: str, tmp_path: Path) -> None:
+    database = "postgresql://nobody@127.0.0.1:1/none"
+    for command in (("queue", "list"), ("serve", "normalizer", "--port", "0")):
+        done = tocsin(tmp_path, *command, broker=url, database=database)
+        assert done.returncode == 2, done.stderr
+        assert b"TOCSIN_BROKER" in done.stderr
+        assert b"Traceback" not in done.stderr
+        assert b"hidden" not in done.stderr
+
+
+async def test_a_connection_dropped_under_a_question_says_nothing_about_the_broker(
+    buses: list[RabbitBus],
+) -> None:
+    """As when another task finds it broken at this very moment, wherever the question stands."""
+    bus = buses[0]
+    for turns in range(24):
+        for ask in (bus.check, bus.dead):
+            await bus.check()
+            asked = asyncio.create_task(ask())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await bus.drop()
+            await asked
+        rung = asyncio.create_task(bus.ring(QUEUE, ["a"]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await bus.drop()
+        with contextlib.suppress(BusUnavailable):
+            await rung
+
+
+class _Odd(RabbitBus):
+    """A bus whose client library fails in a way that nobody knows."""
+
+    async def connection(self) -> AbstractConnection:
+        raise LookupError("odd {} %s")
+
+
+async def test_a_listener_that_ends_is_no_silence() -> None:
+    bus = _Odd("amqp://127.0.0.1:1/", [QUEUE])
+    async with asyncio.timeout(10):
+        with pytest.raises(LookupError):
+            await bus.take(QUEUE, 1)

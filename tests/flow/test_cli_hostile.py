@@ -207,3 +207,20 @@ def test_triage_on_a_database_waits_for_its_own_alerts_alone(tmp_path: Path) -> 
     assert second.returncode == 0, second.stderr
     assert json.loads(second.stdout)["title"] == "second"
     assert time.monotonic() - began < 50, "the lease of the other alert is not waited for"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hidden@h:abc/x",
+        "postgresql://u@[::1/x",
+        "postgresql://u@h/x?nosuch=1",
+        "odd",
+    ],
+)
+def test_a_url_that_names_no_database_is_a_line_and_no_traceback(url: str, tmp_path: Path) -> None:
+    done = tocsin(tmp_path, "db", "upgrade", "--database", url)
+    assert done.returncode == 2, done.stderr
+    assert b"TOCSIN_DATABASE" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+    assert b"hidden" not in done.stderr

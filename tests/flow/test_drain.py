@@ -1,14 +1,20 @@
 """Stopping and starting: what was answered 202 is kept, and who may not start is told why."""
 
+import signal
 import socket
 import threading
 import time
 from pathlib import Path
 
 import httpx2
+import psycopg
 import pytest
 from tests.flow.questions import ALERTS, accepted, query
-from tests.servers import Server, serving, start, tocsin
+from tests.postgres import free_port
+from tests.servers import Server, environment, serving, start, tocsin
+from tests.services import Service
+
+from tocsin.store import migrate
 
 
 class Sender(threading.Thread):
@@ -153,3 +159,33 @@ def test_ready_says_when_the_server_is_stopping(tmp_path: Path) -> None:
         answer = client.get("/ready")
         assert (answer.status_code, answer.json()["stopping"]) == (503, True)
         assert server.process.wait(30) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_service_that_waits_for_its_turn_at_the_migrations_can_be_stopped(
+    tmp_path: Path, postgres_url: str, number: signal.Signals
+) -> None:
+    service = Service(
+        ("ingestor",),
+        free_port(),
+        environment(
+            tmp_path, database=postgres_url, broker="amqp://127.0.0.1:1/", log_level="info"
+        ),
+        tmp_path / "ingestor.log",
+    )
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (migrate.LOCK,))
+        service.start()
+        assert service.process is not None
+        with psycopg.connect(postgres_url, autocommit=True) as looking:
+            asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%try_advisory%'"
+            end = time.monotonic() + 60
+            while (looking.execute(asked + " AND pid <> pg_backend_pid()").fetchone() or (0,))[
+                0
+            ] < 1:
+                assert time.monotonic() < end, service.log.read_text()
+                time.sleep(0.1)
+        service.process.send_signal(number)
+        assert service.process.wait(timeout=20) == 0, service.log.read_text()
+    assert "Traceback" not in service.log.read_text()
+    assert "server.stopped" in service.log.read_text()

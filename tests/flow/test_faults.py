@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -237,3 +239,19 @@ def test_a_poisoned_follow_up_is_parked_as_one_and_its_alert_stays_triaged(
         assert client.post(f"/api/v1/alerts/{bad}/retry").status_code == 200
     eventually(lambda: not parked() and bad in entered())
     assert services.balance() == balance
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
+def test_how_long_the_oldest_waits_is_told_by_the_clock_it_was_written_by(
+    tmp_path: Path, postgres_url: str, broker_url: str, jump: float
+) -> None:
+    alone = (("ingestor",),)  # nobody works, so that alerts wait
+    with fleet(tmp_path, postgres_url, broker_url, alone, spoilable=True) as running:
+        post(running, [{"title": "waits", "source_ip": "192.0.2.1"}])
+        time.sleep(1)
+        running.ingestor.set_clock(jump)
+        time.sleep(1)
+        text = httpx2.get(f"{running.ingestor.url}/metrics", timeout=30).text
+        found = re.search(r'tocsin_step_oldest_seconds\{step="normalize"\} (\S+)', text)
+        assert found is not None
+        assert 1 < float(found[1]) < 60

@@ -160,7 +160,7 @@ def test_only_one_process_learns_at_once(running: Server) -> None:
     run(running, "learn", "--json")
     by_hand(running, "UPDATE leases SET owner = 'x', until = :t", t=time.time() + 60)
     busy = run(running, "learn", "--json")
-    assert (busy.returncode, busy.stdout) == (3, b"")
+    assert (busy.returncode, busy.stdout) == (4, b"")
     assert b"somebody else is learning" in busy.stderr
     by_hand(running, "UPDATE leases SET until = :t", t=time.time() - 1)
     assert run(running, "learn", "--json").returncode == 0, "a lease of the dead runs out"

@@ -27,3 +27,19 @@ async def test_a_process_that_cannot_be_used_is_logged_and_tried_again(
         task.cancel()
         await asyncio.wait({task})
     assert [line["event"] for line in lines[:2]] == ["learn.failed"] * 2
+
+
+async def test_a_database_that_is_away_is_not_taken_for_somebody_who_learns(
+    store: Store, settings: Settings
+) -> None:
+    away = {"database": "postgresql://x@127.0.0.1:1/x", "learn_interval": 1e-4}
+    with structlog.testing.capture_logs() as lines:
+        task = asyncio.create_task(Lessons(settings.model_copy(update=away), store.leases).run())
+        for _ in range(600):
+            if lines:
+                break
+            await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait({task})
+    assert (lines[0]["event"], lines[0]["code"]) == ("learn.failed", 3)
+    assert "does not answer" in lines[0]["error"]

@@ -1,9 +1,12 @@
 """The queue of second opinions, on both databases: what is wanted, leased, recorded, raised."""
 
 import asyncio
+import contextlib
 import json
+import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 import pytest
@@ -111,6 +114,29 @@ async def test_the_day_has_a_budget_and_what_is_beyond_it_says_so(
     assert all("7 opinions" in why for why in told)
     leased = await store.opinions.lease(50, 60)
     assert len(leased) == 7
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+async def test_replicas_do_not_each_grant_the_same_rest_of_the_day(
+    store: Store, settings: Settings
+) -> None:
+    ids = await work(store, settings, 6)
+    batch = await store.dossiers.load(ids, ("alert", "context", "intel", "verdict"))
+    queue, both_are_in = wants(4), threading.Barrier(2)
+
+    def change(connection: Connection, part: list[Dossier]) -> frozenset[str]:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_are_in.wait(5)
+        granted = queue.request(connection, part)
+        time.sleep(0.5)  # the rest of the transaction
+        return granted
+
+    parts = (batch[:3], batch[3:])
+    granted = await asyncio.gather(
+        *(store.database.write(partial(change, part=part)) for part in parts)
+    )
+    assert sorted(map(len, granted)) == [1, 3]
+    assert len(await store.opinions.lease(50, 60)) == 4
 
 
 async def test_the_most_valuable_is_leased_first_and_by_one_worker_only(

@@ -90,14 +90,19 @@ async def test_a_dry_run_tells_by_month_and_status_what_then_goes(
     assert again.stdout.decode().strip() == "nothing is that old"
 
 
-async def test_what_waits_or_is_parked_stays_even_if_asked_for(
-    store: Store, settings: Settings, tmp_path: Path
+@pytest.mark.parametrize("status", ["parked", "received"])
+async def test_what_waits_or_is_parked_stays_and_no_dry_run_says_otherwise(
+    store: Store, settings: Settings, tmp_path: Path, status: str
 ) -> None:
     await store.database.write(fill)
-    command = ("db", "retention", "--older-than", "30d", "--status", "parked")
-    done = tocsin(tmp_path, *command, database=settings.database_url)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.decode().splitlines()[-1] == "deleted 0 alerts"
+    command = ("db", "retention", "--older-than", "30d", "--status", "triaged", "--status", status)
+    for dry in ((), ("--dry-run",)):
+        refused = tocsin(tmp_path, *command, *dry, database=settings.database_url)
+        assert refused.returncode == 2
+        assert refused.stdout == b""
+        assert f"{status} alerts stay" in refused.stderr.decode()
+    gone = [n async for n in store.retention.purge(NOW, [AlertStatus(status)])]
+    assert sum(gone) == 0
     assert (await store.database.read(counts))["alerts"] == 48
 
 

@@ -10,9 +10,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tocsin import metrics
-from tocsin.app import Store, open_store
+from tocsin.app import Store, connections_of, open_database, open_store
 from tocsin.errors import StoreUnavailable
 from tocsin.settings import Settings
+from tocsin.store import migrate
+from tocsin.store.database import Database
 from tocsin.store.rows import ioc_key
 from tocsin.store.trouble import Trouble, trouble_of
 
@@ -141,3 +143,92 @@ def test_a_key_of_an_indicator_fits_an_index_whatever_its_letters() -> None:
 def test_errors_without_a_code_count_as_a_database_that_is_away() -> None:
     lost = sa.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection"))
     assert trouble_of(lost) is Trouble.AWAY
+
+
+@postgresql
+async def test_a_statement_that_takes_too_long_is_cancelled_and_the_connection_goes_on(
+    settings: Settings,
+) -> None:
+    hasty = settings.model_copy(update={"database_timeout": 0.3})
+    async with open_store(hasty) as store:
+        before = failures("unavailable")
+        for ask in (store.database.read, store.database.write):
+            with pytest.raises(StoreUnavailable, match="statement timeout"):
+                await ask(lambda c: c.exec_driver_sql("SELECT pg_sleep(20)").scalar())
+            assert await ask(lambda c: c.exec_driver_sql("SELECT 1").scalar()) == 1
+        assert failures("unavailable") == before + 1
+        still = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE query LIKE '%pg_sleep(20)' AND state = 'active'"
+        )
+        assert await store.database.read(lambda c: c.exec_driver_sql(still).scalar()) == 0
+
+
+@pytest.mark.parametrize(
+    "held_up",
+    [
+        f"SELECT pg_advisory_xact_lock({migrate.LOCK})",  # by another process that migrates
+        "LOCK TABLE incident_alerts IN ROW EXCLUSIVE MODE",  # by who writes what gets an index
+    ],
+)
+@postgresql
+async def test_a_migration_may_take_longer_than_any_statement(
+    settings: Settings, held_up: str
+) -> None:
+    hasty = settings.model_copy(update={"database_timeout": 0.3})
+    patient = Database(settings.database_url)
+    await migrate.upgrade(patient, "0009")
+
+    def hold(connection: Connection) -> None:
+        connection.exec_driver_sql(held_up)
+        held.set()
+        assert release.wait(20)
+
+    held, release = threading.Event(), threading.Event()
+    holding = asyncio.create_task(patient.write(hold))
+    await asyncio.to_thread(held.wait, 20)
+    database = open_database(hasty)
+    upgrading = asyncio.create_task(migrate.upgrade(database))
+    await asyncio.sleep(1)  # three times as long as a statement may take
+    assert not upgrading.done()
+    release.set()
+    await holding
+    assert await upgrading == ("0009", migrate.newest())
+    timeout = await database.read(lambda c: c.exec_driver_sql("SHOW statement_timeout").scalar())
+    assert timeout == "300ms", "only while it migrates"
+    await database.close()
+    await patient.close()
+
+
+@pytest.mark.parametrize(
+    ("role", "readers", "writers"),
+    [
+        ({"steps": True, "people": False, "workers": 2}, 2, 2),
+        ({"steps": True, "people": False, "workers": 8}, 8, 8),
+        ({"steps": False, "people": True, "workers": 8}, 4, 2),
+        ({"steps": True, "people": True, "workers": 3}, 5, 3),
+    ],
+)
+@postgresql
+async def test_connections_are_as_many_as_the_role_needs(
+    settings: Settings, role: dict[str, int], readers: int, writers: int
+) -> None:
+    wanted = settings.model_copy(update={"workers": role.pop("workers")})
+    sizes = connections_of(wanted, **role)
+    assert sizes == {"readers": readers, "writers": writers}
+    async with open_store(wanted, **sizes) as store:
+
+        def count(connection: Connection) -> int:
+            connection.exec_driver_sql("SELECT pg_sleep(0.5)")
+            ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            return int(connection.exec_driver_sql(ours).scalar() or 0)
+
+        asked = [store.database.read(count) for _ in range(20)]
+        asked += [store.database.write(count) for _ in range(20)]
+        assert max(await asyncio.gather(*asked)) == readers + writers
+
+
+@sqlite
+async def test_sqlite_has_no_more_connections_for_any_role(settings: Settings) -> None:
+    many = settings.model_copy(update={"workers": 8})
+    assert connections_of(many, steps=True, people=True) == {"readers": 2, "writers": 2}

@@ -9,6 +9,7 @@ import pytest
 from tocsin.audit_chain import BEGUN, GENESIS, REGISTER, AuditRow, Sealer
 from tocsin.model import AuditLine
 from tocsin.proof import check_rows
+from tocsin.store.tables import audit_logs
 
 KEY, OTHER = "a {key} of 100%", "another"
 HOSTILE = "{} %s \x1b[31m\u202e'; DROP TABLE audit_logs --"
@@ -29,6 +30,10 @@ def trail(key: str = "", rows: int = 4) -> list[AuditLine]:
     for number in range(1, rows + 1):
         lines.append(row(sealer, "w", number, lines[-1].hash, subject=f"{number} {HOSTILE}"))
     return lines
+
+
+def test_a_bundles_row_is_the_row_that_is_hashed_and_the_row_that_is_stored() -> None:
+    assert AuditLine.__struct_fields__ == AuditRow._fields == tuple(audit_logs.c.keys())
 
 
 @pytest.mark.parametrize("key", ["", KEY])

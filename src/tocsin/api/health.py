@@ -10,6 +10,7 @@ from tocsin import __version__, metrics
 from tocsin.app import System
 from tocsin.errors import TocsinError
 from tocsin.pipeline import STEPS
+from tocsin.ports import DEAD_LETTERS
 
 ASK_SECONDS = 3.0
 
@@ -54,7 +55,7 @@ async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
 async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """All metrics; the balance and the waits are read from the database."""
     system: System = request.app.state.system
-    bus = asyncio.create_task(_ask(system.bus.check))  # awaited below
+    bus = asyncio.create_task(_dead(system))  # awaited below
     try:
         async with asyncio.timeout(ASK_SECONDS):
             counts = await system.store.balance.counts()
@@ -73,11 +74,15 @@ async def show_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         for state in ("waiting", "parked", "done"):
             metrics.FOLLOW_UPS.labels(state).set(getattr(following, state))
         for step in STEPS:
-            waiting, since = waits.get(step.name, (0, time.time()))
+            waiting, seconds = waits.get(step.name, (0, 0.0))
             metrics.WAITING.labels(step.name).set(waiting)
-            metrics.OLDEST.labels(step.name).set(max(0.0, time.time() - since))
+            metrics.OLDEST.labels(step.name).set(seconds)
     metrics.DEPENDENCY.labels("database").set(counts is not None)
-    metrics.DEPENDENCY.labels("bus").set((await bus)["status"] == "up")
+    dead = await bus
+    metrics.DEAD.clear()
+    if dead is not None:
+        metrics.DEAD.labels(DEAD_LETTERS).set(dead)
+    metrics.DEPENDENCY.labels("bus").set(dead is not None)
     return Response(metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
@@ -98,6 +103,15 @@ async def _providers(system: System) -> dict[str, dict[str, Any]]:
     }
 
 
+async def _dead(system: System) -> int | None:
+    """Dead letters; None where the bus does not answer."""
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            return await system.bus.dead()
+    except (TocsinError, TimeoutError):
+        return None
+
+
 async def _model_budgets(system: System) -> None:
     metrics.MODEL_BUDGET_LEFT.clear()
     if system.models is not None:
@@ -113,5 +127,5 @@ async def _ask(question: Any) -> dict[str, Any]:
     except TimeoutError:
         return {"status": "down", "error": f"no answer within {ASK_SECONDS:g} s"}
     except TocsinError as error:
-        return {"status": "down", "error": str(error)[:500]}
+        return {"status": "down", "error": error.told}
     return {"status": "up", "ms": round((time.perf_counter() - started) * 1000, 2)}

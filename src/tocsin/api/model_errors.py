@@ -12,6 +12,7 @@ from tocsin.errors import (
     InputError,
     ModelRefused,
     ReplyUnusable,
+    SettingsError,
     TocsinError,
     Unavailable,
 )
@@ -30,8 +31,10 @@ MOST = 2000
 log = logs.get("api")
 
 
-def on_tocsin_error(_: Request[Any, Any, Any], error: TocsinError) -> Response[bytes]:
+def on_tocsin_error(request: Request[Any, Any, Any], error: TocsinError) -> Response[bytes]:
     """What Tocsin raises on purpose."""
+    if isinstance(error, SettingsError):
+        log.error("request.failed", path=request.url.path, error=str(error))
     status, kind = next(
         ((status, kind) for type_, status, kind in KINDS if isinstance(error, type_)),
         (500, "server_error"),
@@ -41,7 +44,7 @@ def on_tocsin_error(_: Request[Any, Any, Any], error: TocsinError) -> Response[b
         headers = {RETRY: "true", "Retry-After": str(max(1, round(error.retry_after)))}
     detail = error.detail if isinstance(error, ModelRefused) else ""
     code = "insufficient_quota" if isinstance(error, BudgetSpent) else error.reason
-    return _shaped(status, kind, code, f"{error}: {detail}" if detail else str(error), headers)
+    return _shaped(status, kind, code, f"{error}: {detail}" if detail else error.told, headers)
 
 
 def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -14,6 +14,7 @@ from tocsin.errors import (
     NotFoundError,
     Overloaded,
     PayloadError,
+    SettingsError,
     TocsinError,
     Unavailable,
 )
@@ -54,8 +55,10 @@ def problem(
     )
 
 
-def on_tocsin_error(_: Request[Any, Any, Any], error: TocsinError) -> Response[bytes]:
+def on_tocsin_error(request: Request[Any, Any, Any], error: TocsinError) -> Response[bytes]:
     """What Tocsin raises on purpose."""
+    if isinstance(error, SettingsError):
+        log.error("request.failed", path=request.url.path, error=str(error))
     status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
     reason = error.reason
     if isinstance(error, PayloadError):
@@ -63,7 +66,7 @@ def on_tocsin_error(_: Request[Any, Any, Any], error: TocsinError) -> Response[b
     headers = None
     if isinstance(error, Unavailable):
         headers = {"Retry-After": str(max(1, round(error.retry_after)))}
-    return problem(status, reason, _clean(str(error)), headers=headers)
+    return problem(status, reason, _clean(error.told), headers=headers)
 
 
 def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

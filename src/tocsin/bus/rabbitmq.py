@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
+from urllib.parse import urlsplit
 
 import aio_pika
 import msgspec
@@ -19,11 +21,12 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError
 
 from tocsin import logs
-from tocsin.errors import BusUnavailable
-from tocsin.traces import HEADER, NONE, Traces, pack, unpack
+from tocsin.bus.letters import headers_of, ids_of, traces_of
+from tocsin.bus.topology import declare, declare_dead_letters, declare_queue
+from tocsin.errors import BusUnavailable, SettingsError
+from tocsin.ports import DEAD_LETTERS
+from tocsin.traces import NONE, Traces
 
-DEAD_LETTERS = "alert.dead"
-DELIVERY_LIMIT = 20
 PREFETCH = 16
 CONFIRM_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
@@ -31,13 +34,12 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 AWAY_SECONDS = 1.0
 WATCH_SECONDS = 2.0  # between two looks at whether a consumer still is one
-TRACES = "tocsin-traces"
-ID_LIMIT = 128  # characters of an alert's id; what is longer is not ours
 # aiormq raises RuntimeError on a connection that has just been closed.
 BROKEN = (AMQPError, OSError, TimeoutError, RuntimeError, ChannelInvalidStateError)
 
+T = TypeVar("T")
+
 log = logs.get("bus")
-_ids = msgspec.json.Decoder(tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,13 @@ class RabbitBus:
     Args:
         url: `amqp://USER:PASSWORD@HOST:PORT/VHOST`.
         queues: declared whenever a connection is made, so every role finds what it needs.
+
+    Raises:
+        SettingsError: the URL is none.
     """
 
-    dead_letters = DEAD_LETTERS
-
     def __init__(self, url: str, queues: Sequence[str]) -> None:
-        self._url = url
+        self._url = _checked(url)
         self._queues = tuple(queues)
         self._connection: AbstractConnection | None = None
         self._publisher: AbstractChannel | None = None
@@ -97,12 +100,13 @@ class RabbitBus:
         if time.monotonic() < self._away_until:  # nobody waits again for what just failed
             raise BusUnavailable("the broker did not answer a moment ago")
         try:
-            async with asyncio.timeout(CONFIRM_SECONDS):
-                await self._publish(queue, message)
+            with _let_go():
+                async with asyncio.timeout(CONFIRM_SECONDS):
+                    await self._publish(queue, message)
         except BROKEN as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
             await self.drop()
-            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+            raise _away(error) from error
 
     async def take(self, queue: str, limit: int) -> Sequence[Envelope]:
         """See `ports.Bus.take`."""
@@ -114,13 +118,16 @@ class RabbitBus:
 
     async def check(self) -> None:
         """See `ports.Bus.check`: opens a channel, which the broker must answer."""
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                channel = await (await self.connection()).channel()
-                await channel.close()
-        except BROKEN as error:
-            await self.drop()
-            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+
+        async def answered(channel: AbstractChannel) -> None:
+            del channel  # that it is open is the answer
+
+        await self._ask(answered)
+
+    async def dead(self) -> int:
+        """See `ports.Bus.dead`; a queue that was deleted is there again."""
+        queue = await self._ask(declare_dead_letters)
+        return queue.declaration_result.message_count or 0
 
     async def stop(self) -> None:
         """See `ports.Bus.stop`."""
@@ -150,7 +157,7 @@ class RabbitBus:
                     found[name] = queue.declaration_result.message_count or 0
                 return found
         except BROKEN as error:
-            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+            raise _away(error) from error
 
     async def empty(self, queue: str) -> list[str]:
         """Take everything out of a queue; gives the ids that it held.
@@ -167,7 +174,7 @@ class RabbitBus:
                     ids.extend(ids_of(message))
                     await message.ack()
         except BROKEN as error:
-            raise BusUnavailable(f"the broker does not answer: {error!r}") from error
+            raise _away(error) from error
         return ids
 
     async def connection(self) -> AbstractConnection:
@@ -187,6 +194,25 @@ class RabbitBus:
             with contextlib.suppress(*BROKEN):
                 async with asyncio.timeout(AWAY_SECONDS):
                     await broken.close()
+
+    async def _ask(self, question: Callable[[AbstractChannel], Awaitable[T]]) -> T:
+        """Ask on a channel of its own, and once more on a new connection.
+
+        The one at hand may have ended, or be dropped by another task at this very moment, which
+        says nothing about the broker.
+        """
+        for again in (True, False):
+            try:
+                with _let_go():
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        async with await (await self.connection()).channel() as channel:
+                            return await question(channel)
+            except BROKEN as error:
+                log.warning("bus.unanswered", error=repr(error)[:300], again=again)
+                await self.drop()
+                if not again:
+                    raise _away(error) from error
+        raise AssertionError("unreachable: the second try answers or raises")
 
     async def _publish(self, queue: str, message: aio_pika.Message) -> None:
         connection = await self.connection()
@@ -213,6 +239,7 @@ class _Listener:
         self._waiting: deque[Envelope] = deque()
         self._arrived = asyncio.Condition()
         self._closed = False
+        self._over = False
         self._broken = asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
@@ -220,7 +247,7 @@ class _Listener:
         taken: list[Envelope] = []
         size = 0
         async with self._arrived:
-            await self._arrived.wait_for(lambda: self._waiting or self._closed)
+            await self._arrived.wait_for(lambda: self._waiting or self._closed or self._over)
             while (
                 self._waiting
                 and not self._closed
@@ -229,6 +256,8 @@ class _Listener:
                 envelope = self._waiting.popleft()
                 taken.append(envelope)
                 size += len(envelope.ids)
+        if self._over and not self._closed:
+            await self._task  # raises what ended it: better no process than one that hears nothing
         return taken
 
     async def close(self) -> None:
@@ -240,14 +269,23 @@ class _Listener:
             await self._task
 
     async def _run(self) -> None:
+        try:
+            await self._consume()
+        finally:
+            async with self._arrived:
+                self._over = True
+                self._arrived.notify_all()
+
+    async def _consume(self) -> None:
         pause = FIRST_PAUSE
         while not self._closed:
             try:
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    channel, subscription = await self._subscribe()
-                log.info("bus.consuming", queue=self._queue)
-                pause = FIRST_PAUSE
-                await self._watch(subscription)
+                with _let_go():
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        channel, subscription = await self._subscribe()
+                    log.info("bus.consuming", queue=self._queue)
+                    pause = FIRST_PAUSE
+                    await self._watch(subscription)
                 if not channel.is_closed:  # what it still holds is delivered again
                     async with asyncio.timeout(CONNECT_SECONDS):
                         await channel.close()
@@ -314,57 +352,32 @@ class _Listener:
             self._arrived.notify()
 
 
-def ids_of(message: AbstractIncomingMessage) -> tuple[str, ...]:
-    """The ids of an envelope; none of one that is not ours."""
+def _checked(url: str) -> str:
+    """The URL, which may hold a password and is in no error; the client finds out too late."""
     try:
-        ids = _ids.decode(message.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        ids = ("",)
-    known = tuple([i for i in ids if 0 < len(i) <= ID_LIMIT and "\0" not in i])
-    if len(known) != len(ids):
-        log.warning("bus.strange_message", queue=message.routing_key, bytes=len(message.body))
-    return known
+        parts = urlsplit(url)
+        known = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise SettingsError("TOCSIN_BROKER is not a URL: amqp://USER:PASSWORD@HOST:PORT/VHOST")
+    return url
 
 
-def headers_of(ids: Sequence[str], traces: Traces) -> aio_pika.abc.HeadersType:
-    """The traces of an envelope: `traceparent`, as others write it, when all share one."""
-    packed = pack(ids, traces)
-    if not packed:
-        return {}
-    if "," in packed:
-        return {TRACES: packed}
-    return {HEADER: packed.partition("*")[0]}
+@contextlib.contextmanager
+def _let_go() -> Iterator[None]:
+    """Give the error a name that the client raises where a connection ends under a question.
+
+    Whoever waits for an answer then, because another task dropped the connection, gets a bare
+    `Exception`, which must end neither a listener nor a worker.
+    """
+    try:
+        yield
+    except Exception as error:  # the edge: the client's class says nothing
+        if type(error) is not Exception:
+            raise
+        raise ConnectionError("the connection ended before the answer came") from error
 
 
-def traces_of(message: AbstractIncomingMessage, ids: Sequence[str]) -> Traces:
-    """What `headers_of` wrote; nothing of a message that is not ours."""
-    several = message.headers.get(TRACES)
-    if several is not None:
-        return unpack(ids, several)
-    one = message.headers.get(HEADER)
-    return unpack(ids, f"{one}*{len(ids)}") if isinstance(one, str) else NONE
-
-
-async def declare(connection: AbstractConnection, queues: Sequence[str]) -> None:
-    """Declare the dead-letter queue and the others; safe to repeat."""
-    channel = await connection.channel()
-    async with channel:
-        await channel.declare_queue(
-            DEAD_LETTERS, durable=True, arguments={"x-queue-type": "quorum"}
-        )
-        for name in queues:
-            await declare_queue(channel, name)
-
-
-async def declare_queue(channel: AbstractChannel, name: str) -> aio_pika.abc.AbstractQueue:
-    """Declare one queue of work."""
-    return await channel.declare_queue(
-        name,
-        durable=True,
-        arguments={
-            "x-queue-type": "quorum",
-            "x-delivery-limit": DELIVERY_LIMIT,
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": DEAD_LETTERS,
-        },
-    )
+def _away(error: Exception) -> BusUnavailable:
+    return BusUnavailable("the broker does not answer", cause=repr(error))

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from tocsin.app import open_database
 from tocsin.audit_chain import AuditRow, Head
 from tocsin.cli.importing import printable
 from tocsin.cli.look import console, plain, table
@@ -21,7 +22,6 @@ from tocsin.settings import Settings, load
 from tocsin.store import migrate
 from tocsin.store.audit_check import Checker, Report, places
 from tocsin.store.audit_trail import AuditStore
-from tocsin.store.database import Database
 
 PROGRESS_ROWS = 1000
 WIDTHS = (27, 24, 24, 36, 72, 40)  # most characters of a column that a list shows
@@ -31,32 +31,19 @@ app = typer.Typer(no_args_is_help=True, help="The audit trail: check it, copy it
 DatabaseUrl = Annotated[str | None, typer.Option(help="Database URL; default TOCSIN_DATABASE.")]
 
 
-class HeadLine(
-    msgspec.Struct, frozen=True, tag="head", tag_field="kind", forbid_unknown_fields=True
-):
-    """A chain's head in an export."""
-
-    writer: str
-    sequence: int
-    hash: str
-    pruned: int
-    seal: str
-
-
-class RowLine(msgspec.Struct, frozen=True, tag="row", tag_field="kind", forbid_unknown_fields=True):
-    """A row of the trail in an export."""
-
-    writer: str
-    sequence: int
-    logged_at: str
-    actor: str
-    action: str
-    subject: str
-    detail: str
-    previous_hash: str
-    hash: str
+def _line(kind: str, part: type[Head | AuditRow]) -> type[msgspec.Struct]:
+    """A line of an export: an object that says of which kind it is, with the fields of the part."""
+    return msgspec.defstruct(
+        part.__name__ + "Line",
+        part.__annotations__.items(),
+        frozen=True,
+        tag=kind,
+        tag_field="kind",
+        forbid_unknown_fields=True,
+    )
 
 
+HeadLine, RowLine = _line("head", Head), _line("row", AuditRow)
 _decoder = msgspec.json.Decoder(HeadLine | RowLine)
 _encoder = msgspec.json.Encoder()
 
@@ -189,12 +176,11 @@ async def _newest(settings: Settings, limit: int, subject: str | None) -> list[A
 @asynccontextmanager
 async def _trail(settings: Settings) -> AsyncIterator[AuditStore]:
     """The trail as it is: nothing is migrated, so that checking changes nothing."""
-    key = settings.audit_key.get_secret_value()
-    database = Database(settings.database_url, audit_key=key)
+    database = open_database(settings)
     try:
         if await migrate.current(database) is None:
             raise InputError("the database has no tables of Tocsin (make them: tocsin db upgrade)")
-        yield AuditStore(database, key)
+        yield AuditStore(database, settings.audit_key.get_secret_value())
     finally:
         await database.close()
 

@@ -9,16 +9,17 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
-from tocsin.app import Store, data_folder, open_store
+from tocsin.app import Store, data_folder, open_broker, open_database, open_store
 from tocsin.cli.folder import running_server
-from tocsin.cli.look import progress
+from tocsin.cli.look import plain, progress
 from tocsin.errors import InputError, TocsinError
 from tocsin.model import AlertStatus
-from tocsin.settings import Settings, load
+from tocsin.ports import DEAD_LETTERS
+from tocsin.settings import Settings, load, settings_file
 from tocsin.store import migrate
-from tocsin.store.database import Database
 
 NOTHING = "nothing is that old"
+DONE = (AlertStatus.TRIAGED, AlertStatus.FOLDED, AlertStatus.CLOSED)
 SHOWN = 10  # of many that are alike
 
 app = typer.Typer(no_args_is_help=True, help="Look after the database.")
@@ -56,7 +57,9 @@ def retention(
 
     Example: tocsin db retention --older-than 90d --status triaged --dry-run
     """
-    statuses = status or [AlertStatus.TRIAGED, AlertStatus.FOLDED, AlertStatus.CLOSED]
+    statuses = list(dict.fromkeys(status or DONE))
+    if waiting := [one.value for one in statuses if one not in DONE]:
+        raise InputError(f"{' and '.join(waiting)} alerts stay whatever their age")
     before = _before(older_than)
     asyncio.run(_retain(load(database=database), before, statuses, dry_run))
 
@@ -75,20 +78,25 @@ def recount(database: DatabaseUrl = None) -> None:
 
 
 def doctor(database: DatabaseUrl = None) -> None:
-    """Check this installation: settings, data folder, database, counts.
+    """Check this installation: settings, data folder, database, broker, counts.
 
     Exit code 1 if something needs attention.
     """
     settings = load(database=database)
     problems = 0
     typer.echo(f"tocsin {__version__}, Python {sys.version.split()[0]}")
+    file = settings_file()
+    told = f"ok    settings file {file}" if file.exists() else f"-     no settings file {file}"
+    typer.echo(plain(told))
     try:
         folder = data_folder(settings)
         typer.echo(f"ok    data folder {folder}")
         problems += asyncio.run(_examine(settings))
     except TocsinError as error:
-        typer.echo(f"FAIL  {error}")
+        typer.echo(f"FAIL  {plain(str(error))}")
         problems += 1
+    if not settings.broker.startswith("memory:"):
+        problems += asyncio.run(_examine_broker(settings))
     server = running_server(settings)
     typer.echo(
         f"ok    server at {server.url} (process {server.pid})"
@@ -141,8 +149,7 @@ def _before(text: str) -> datetime:
 
 
 async def _upgrade(settings: Settings) -> tuple[str | None, str | None]:
-    key = settings.audit_key.get_secret_value()
-    database = Database(settings.database_url, audit_key=key)
+    database = open_database(settings)
     try:
         return await migrate.upgrade(database)
     finally:
@@ -156,6 +163,22 @@ async def _examine(settings: Settings) -> int:
             f"at revision {await migrate.current(store.database)}"
         )
         return await _report(store)
+
+
+async def _examine_broker(settings: Settings) -> int:
+    try:
+        async with open_broker(settings) as bus:
+            dead = await bus.dead()
+    except TocsinError as error:
+        typer.echo(f"FAIL  {plain(str(error))}")
+        return 1
+    typer.echo("ok    broker")
+    if dead:
+        typer.echo(
+            f"WARN  {dead} envelopes were given out too often and lie in {DEAD_LETTERS}; the "
+            "sweeper rings for their alerts: see why workers end, then: tocsin queue replay"
+        )
+    return 0
 
 
 async def _report(store: Store) -> int:

@@ -17,7 +17,7 @@ import typer
 from tocsin.app import Store, open_store
 from tocsin.cli.decide import actor
 from tocsin.cli.model import show_card
-from tocsin.errors import NotEnough, Unavailable
+from tocsin.errors import Busy, NotEnough
 from tocsin.model import ModelStatus, Record
 from tocsin.ports import Learner
 from tocsin.settings import Settings, load
@@ -70,6 +70,8 @@ def learn(
       tocsin learn --dry-run
       tocsin learn
       tocsin model use shipped        (take it back)
+
+    Exit code 4: somebody else is learning on this database now.
     """
     settings = load(database=database)
     if scheduled:
@@ -91,7 +93,7 @@ async def _learn(
     owner = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(4)}"
     async with open_store(settings) as store:
         if not await store.leases.take(LEASE, owner, LEASE_SECONDS):
-            raise Unavailable("somebody else is learning on this database now; try again later")
+            raise Busy("somebody else is learning on this database now; try again later")
         try:
             verdict = await _trial(store, seed)
         except NotEnough as error:

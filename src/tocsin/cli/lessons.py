@@ -18,7 +18,7 @@ LONGEST_POLL = 60.0
 SHORTEST_POLL = 0.5
 PAUSE_AFTER_FAILURE = 600.0  # seconds; or the interval, where that is shorter
 TAIL = 500
-BUSY = 3  # the exit code of a process that found somebody else learning
+BUSY = 4  # the exit code of a process that found somebody else learning
 
 log = logs.get("lessons")
 

@@ -1,7 +1,8 @@
 """`tocsin`: every command in one place.
 
 Exit codes: 0 done; 1 done, but some records were refused or failed; 2 wrong usage, a file that
-cannot be read, or a setting that cannot work; 3 a server or database that does not answer.
+cannot be read, or a setting that cannot work; 3 a server or database that does not answer; 4
+somebody else is doing the same.
 """
 
 import os
@@ -38,8 +39,9 @@ from tocsin.cli import (
 )
 from tocsin.cli.imports import assets_app, intel_app, users_app
 from tocsin.cli.look import plain
-from tocsin.errors import TocsinError, Unavailable
+from tocsin.errors import Busy, TocsinError, Unavailable
 
+CODES: tuple[tuple[type[TocsinError], int], ...] = ((Busy, 4), (Unavailable, 3))
 EXIT_CODES = __doc__.partition("\n\n")[2] if __doc__ else ""
 
 app = typer.Typer(
@@ -95,7 +97,8 @@ def options(
     ] = False,
 ) -> None:
     """Security alert triage that says why, and can prove it."""
-    logs.configure("error")  # commands speak for themselves; only servers log
+    # commands speak for themselves; only servers log
+    logs.configure("error", libraries="critical")
 
 
 def run() -> None:
@@ -106,7 +109,7 @@ def run() -> None:
         error = _alone(raised)
         if isinstance(error, TocsinError):
             _complain(error)
-            sys.exit(3 if isinstance(error, Unavailable) else 2)
+            sys.exit(next((code for kind, code in CODES if isinstance(error, kind)), 2))
         if isinstance(error, UnicodeEncodeError):
             sys.stderr.write("tocsin: an argument or a file holds text that is not Unicode\n")
             sys.exit(2)

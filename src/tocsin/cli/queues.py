@@ -10,7 +10,8 @@ from tocsin.app import open_broker, open_store
 from tocsin.cli.look import console, table
 from tocsin.errors import InputError
 from tocsin.pipeline import STEPS
-from tocsin.runner import ring
+from tocsin.ports import DEAD_LETTERS
+from tocsin.runner import ENVELOPE_IDS
 from tocsin.settings import Settings, load
 
 app = typer.Typer(no_args_is_help=True, help="Look at and look after the broker's queues.")
@@ -65,11 +66,14 @@ async def _show(settings: Settings) -> None:
 
 async def _replay(settings: Settings) -> tuple[int, int]:
     async with open_broker(settings) as bus, open_store(settings) as store:
-        ids = list(dict.fromkeys(await bus.empty(bus.dead_letters)))
-        waiting = await store.balance.steps_of(ids) if ids else {}
-        for step in STEPS:
-            await ring(bus, step.takes, _of(waiting, step.name))
-    return len(waiting), len(ids) - len(waiting)
+        ids = list(dict.fromkeys(await bus.empty(DEAD_LETTERS)))
+        rung = 0
+        for start in range(0, len(ids), ENVELOPE_IDS):
+            waiting = await store.balance.steps_of(ids[start : start + ENVELOPE_IDS])
+            for step in STEPS:
+                await bus.ring(step.takes, _of(waiting, step.name))
+            rung += len(waiting)
+    return rung, len(ids) - rung
 
 
 async def _purge(settings: Settings, queue: str) -> int:

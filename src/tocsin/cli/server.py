@@ -76,19 +76,39 @@ async def serve(
     """Run a system and its server until SIGTERM or SIGINT, then drain.
 
     While draining, new alerts are answered 503 with Retry-After; what was begun is finished and
-    the rest waits in the database. A second signal ends the process at once.
+    the rest waits in the database. A second signal ends the process at once. A system that still
+    waits for its database, or its turn at the migrations, has nothing to drain: it just ends.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stop, opened = asyncio.Event(), asyncio.Event()
+    this, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert this is not None
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_signal, stop)
+        loop.add_signal_handler(number, _on_signal, stop, opened, this)
+    try:
+        await _serve(settings, listener, started, parts, stop, opened)
+    except asyncio.CancelledError:
+        if opened.is_set() or not stop.is_set():
+            raise
+    log.info("server.stopped")
+
+
+async def _serve(
+    settings: Settings,
+    listener: socket.socket,
+    started: Callable[[System], object],
+    parts: Parts,
+    stop: asyncio.Event,
+    opened: asyncio.Event,
+) -> None:
     async with running(
         settings,
         steps=parts.steps,
         ingest=parts.ingest,
         alone=parts.alone,
         models=parts.models,
+        people=parts.alert_routes,
     ) as system:
+        opened.set()
         application = create_application(system, alert_routes=parts.alert_routes)
         server = _Server(
             uvicorn.Config(
@@ -118,7 +138,6 @@ async def serve(
         await system.drain()
         server.should_exit = True
         await task
-    log.info("server.stopped")
 
 
 async def _lessons(settings: Settings, system: System, parts: Parts) -> None:
@@ -127,7 +146,9 @@ async def _lessons(settings: Settings, system: System, parts: Parts) -> None:
         await Lessons(settings, system.store.leases).run()
 
 
-def _on_signal(stop: asyncio.Event) -> None:
+def _on_signal(stop: asyncio.Event, opened: asyncio.Event, serving: "asyncio.Task[None]") -> None:
     if stop.is_set():
         sys.exit(130)
     stop.set()
+    if not opened.is_set():
+        serving.cancel()

@@ -118,7 +118,7 @@ class Membership(Record, frozen=True, kw_only=True):
 
 
 class AuditLine(Record, frozen=True, kw_only=True):
-    """One row of the audit trail, every column as text but the sequence."""
+    """One row of the audit trail as a bundle has it: the columns of `AuditRow`, in their order."""
 
     writer: str
     sequence: int

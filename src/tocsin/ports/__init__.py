@@ -4,7 +4,7 @@ Steps see the rest of the system only through these protocols; `app.py` decides 
 stands behind each. Everything works on batches: one call per batch, never one per alert.
 """
 
-from tocsin.ports.bus import Bus, Delivery
+from tocsin.ports.bus import DEAD_LETTERS, Bus, Delivery
 from tocsin.ports.casework import (
     Extent,
     Grouping,
@@ -51,6 +51,7 @@ from tocsin.ports.steps import (
 )
 
 __all__ = [
+    "DEAD_LETTERS",
     "RULE_HOST",
     "Accepted",
     "Budget",

@@ -5,6 +5,9 @@ from typing import Protocol
 
 from tocsin.traces import NONE, Traces
 
+DEAD_LETTERS = "alert.dead"
+"""Where a broker puts such envelopes; their alerts are found by the sweeper all the same."""
+
 
 class Delivery(Protocol):
     """An envelope of alert ids from one queue."""
@@ -47,6 +50,14 @@ class Bus(Protocol):
 
         Raises:
             BusUnavailable: it does not.
+        """
+        ...
+
+    async def dead(self) -> int:
+        """How many envelopes were given out too often and never acknowledged.
+
+        Raises:
+            BusUnavailable: the bus does not answer.
         """
         ...
 

@@ -10,18 +10,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from tocsin.errors import SettingsError
-from tocsin.settings.environment import environment_of
+from tocsin.settings.environment import environment_of, settings_file
 from tocsin.settings.knobs import Settings
 from tocsin.settings.provider import ModelProvider
 
-__all__ = ["ModelProvider", "Settings", "environment_of", "load"]
+__all__ = ["ModelProvider", "Settings", "environment_of", "load", "settings_file"]
 
 
 def load(**arguments: Any) -> Settings:
     """Read all settings; arguments that are None count as not given.
 
     Raises:
-        SettingsError: a value cannot work; the message names each setting and what is wrong.
+        SettingsError: a value cannot work, or a file cannot be read; the message names each
+            setting or file and what is wrong.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     try:
@@ -30,7 +31,8 @@ def load(**arguments: Any) -> Settings:
         wrong = "; ".join(f"{_variable(*item['loc'])}: {item['msg']}" for item in error.errors())
         raise SettingsError(f"settings: {wrong}") from error
     except ValueError as error:
-        raise SettingsError(f"settings: {error}") from error
+        why = f" ({error.__cause__})" if error.__cause__ else ""
+        raise SettingsError(f"settings: {error}{why}") from error
 
 
 def _variable(name: int | str = "settings", *inside: int | str) -> str:

@@ -24,6 +24,13 @@ class Settings(BaseSettings):
         description="Database URL: sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME. "
         "Empty: tocsin.db in the data folder.",
     )
+    database_timeout: float = Field(
+        60.0,
+        ge=0,
+        le=86_400,
+        description="Seconds after which PostgreSQL cancels a statement; 0: never. Migrations and "
+        "whoever waits for them have all the time they need.",
+    )
     broker: str = Field(
         "memory://",
         description="Broker URL. memory:// is the embedded bus within one process.",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tocsin.store.clock import WorkClock
 from tocsin.store.database import Database
 from tocsin.store.tables import alert_work, pipeline_counts
 
@@ -41,6 +42,7 @@ class BalanceStore:
     def __init__(self, database: Database, follow_ups: Collection[str]) -> None:
         self._database = database
         self._follow_ups = follow_ups
+        self._clock = WorkClock()
 
     async def counts(self) -> Counts:
         """The balance, from counters that the same transactions keep."""
@@ -93,12 +95,19 @@ class BalanceStore:
         )
 
     async def waits(self) -> dict[str, tuple[int, float]]:
-        """By step: how many alerts wait for it, and since when the oldest does (epoch seconds)."""
+        """By step: how many alerts wait for it, and how long the oldest has (seconds).
+
+        By the clock that the times were written by, whatever this machine's says.
+        """
         query = (
             sa.select(alert_work.c.step, sa.func.count(), sa.func.min(alert_work.c.since))
             .where(alert_work.c.parked_at.is_(None))
             .group_by(alert_work.c.step)
         )
-        return await self._database.read(
-            lambda c: {row[0]: (int(row[1]), float(row[2])) for row in c.execute(query)}
-        )
+
+        def ask(connection: Connection) -> dict[str, tuple[int, float]]:
+            rows = connection.execute(query).all()
+            now = self._clock.now(connection)
+            return {step: (int(count), max(0.0, now - since)) for step, count, since in rows}
+
+        return await self._database.read(ask)

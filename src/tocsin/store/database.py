@@ -20,14 +20,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 import sqlalchemy as sa
+from psycopg.conninfo import make_conninfo
 from psycopg.types.string import TextLoader
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
-from tocsin import metrics
+from tocsin import logs, metrics
 from tocsin.errors import SettingsError, StoreUnavailable, TocsinError
 from tocsin.store.bulk import WRITTEN
 from tocsin.store.copying import STAGED, committed
@@ -40,7 +42,6 @@ SQLITE_BUSY_SECONDS = 5.0
 SQLITE_CACHE_KIB = {"write": 32 * 1024, "read": 4 * 1024}
 SQLITE_PAGE_BYTES = 8192  # rows are several KB: fewer overflow pages than with 4096
 SQLITE_WAL_PAGES = 8000
-STATEMENT_TIMEOUT_MS = 60_000
 CONFLICT_TRIES = 6  # of a transaction that others were in the way of, before its caller waits
 CONFLICT_PAUSE = 0.01  # seconds, on average, before the second try; doubles each time
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"  # as SQLite reads
@@ -52,24 +53,43 @@ FAST_COMPRESSION = (  # a tenth of the server's time per alert went into the slo
     "SELECT set_config('default_toast_compression', 'lz4', false) FROM pg_settings "
     "WHERE name = 'default_toast_compression' AND 'lz4' = ANY(enumvals)"
 )
+COMPLAINT_SECONDS = 10.0  # between two log lines about a database that does not work
+COMPLAINT_LIMIT = 500
 AUDIT_KEY = "audit_key"
 """The execution option of writing connections that holds the setting `audit_key`."""
 
+log = logs.get("database")
+
 
 class Database:
-    """One database, reached by URL; closes its threads and connections with `close`."""
+    """One database, reached by URL; closes its threads and connections with `close`.
+
+    Args:
+        url: as in the setting `database`.
+        readers: reading transactions at once, each on a thread and a connection of its own.
+        writers: writing transactions at once; on SQLite there is one.
+        audit_key: the setting `audit_key`.
+        timeout: seconds after which PostgreSQL cancels a statement; 0 is never.
+    """
 
     def __init__(
-        self, url: str, *, readers: int = 2, writers: int = 2, audit_key: str = ""
+        self,
+        url: str,
+        *,
+        readers: int = 2,
+        writers: int = 2,
+        audit_key: str = "",
+        timeout: float = 60.0,
     ) -> None:
         self.url = _driver_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         writers = 1 if self.sqlite else writers
-        self._write_engine = _engine(self.url, "write", writers)
+        self._write_engine = _engine(self.url, "write", writers, timeout)
         self._write_engine.update_execution_options(**{AUDIT_KEY: audit_key})
-        self._read_engine = _engine(self.url, "read", readers)
+        self._read_engine = _engine(self.url, "read", readers, timeout)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
+        self._complained_at = -COMPLAINT_SECONDS
         self._file: tuple[int, int] | None = None  # device and inode of the open SQLite file
         if self.sqlite:
             sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL))
@@ -125,11 +145,21 @@ class Database:
             told = raised_for(trouble_of(error), error)
             if told is None:
                 raise
+            self._complain(str(told))
             raise told from error
+        except StoreUnavailable as error:  # the file is gone
+            self._complain(str(error))
+            raise
         except StatementError as error:  # a value that its column's type could not bind
             if isinstance(error.orig, TocsinError):
                 raise error.orig from error
             raise
+
+    def _complain(self, error: str) -> None:
+        """Log what is wrong now and then: callers hear no more than that something is."""
+        if time.monotonic() >= self._complained_at + COMPLAINT_SECONDS:
+            self._complained_at = time.monotonic()
+            log.warning("database.failed", error=error[:COMPLAINT_LIMIT])
 
     def _read(self, query: Callable[[Connection], T]) -> T:
         with self._read_engine.connect() as connection, connection.begin():
@@ -144,11 +174,11 @@ class Database:
         except OSError as error:
             if self._file is None:
                 return  # the first connection creates it
-            raise StoreUnavailable(f"the database file {path} is gone") from error
+            raise StoreUnavailable("the database file is gone", cause=path) from error
         if self._file is None:
             self._file = (found.st_dev, found.st_ino)
         elif self._file != (found.st_dev, found.st_ino):
-            raise StoreUnavailable(f"the database file {path} was replaced; start again")
+            raise StoreUnavailable("the database file was replaced; start again", cause=path)
 
     def _write(self, change: Callable[[Connection], T], durable: bool) -> T:
         with self._write_engine.connect() as connection:
@@ -204,6 +234,8 @@ def _driver_url(url: str) -> sa.URL:
         parsed = make_url(url)
     except SQLAlchemyError as error:
         raise SettingsError(f"TOCSIN_DATABASE is not a database URL: {error}") from error
+    except ValueError as error:  # not told: it may quote a piece of the password
+        raise SettingsError("TOCSIN_DATABASE is not a database URL: its port is none") from error
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         if parsed.database in (None, "", ":memory:"):
@@ -214,11 +246,15 @@ def _driver_url(url: str) -> sa.URL:
             raise SettingsError(f"cannot create the database's folder: {error}") from error
         return parsed.set(drivername="sqlite+pysqlite")
     if backend in ("postgresql", "postgres"):
+        try:
+            make_conninfo(**dict.fromkeys(parsed.query, ""))
+        except psycopg.ProgrammingError as error:
+            raise SettingsError(f"TOCSIN_DATABASE: {str(error).strip()}") from error
         return parsed.set(drivername="postgresql+psycopg")
     raise SettingsError(f"TOCSIN_DATABASE must be sqlite:///… or postgresql://…, not {backend}://…")
 
 
-def _engine(url: sa.URL, use: str, connections: int) -> Engine:
+def _engine(url: sa.URL, use: str, connections: int, timeout: float) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = sa.create_engine(
             url,
@@ -237,7 +273,7 @@ def _engine(url: sa.URL, use: str, connections: int) -> Engine:
         hide_parameters=True,
         connect_args={
             "connect_timeout": 10,
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+            "options": f"-c statement_timeout={round(timeout * 1000)} -c timezone=UTC",
         },
     )
     sa.event.listen(engine, "connect", _prepare_postgresql)

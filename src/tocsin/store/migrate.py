@@ -1,5 +1,6 @@
 """Bringing a database to this version's tables, in order and once."""
 
+import asyncio
 from typing import Any
 
 from alembic import command
@@ -13,6 +14,7 @@ from tocsin.store import audit
 from tocsin.store.database import Database
 
 LOCK = 0x70C5_1A  # any number that nobody else uses
+TURN_SECONDS = 0.1  # between two looks whether another process has done
 
 
 def _config() -> Config:
@@ -24,13 +26,19 @@ def _config() -> Config:
 async def upgrade(database: Database, target: str = "head") -> tuple[str | None, str | None]:
     """Run what is missing; gives the revisions before and after.
 
+    Processes that start together take turns. Waiting has no end but can be cancelled, and a
+    migration may take as long as it needs: an index on millions of rows does.
+
     Raises:
         StoreUnavailable: the database does not answer.
     """
 
-    def change(connection: Connection) -> tuple[str | None, str | None]:
-        if connection.dialect.name == "postgresql":  # processes that start together take turns
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+    def change(connection: Connection) -> tuple[str | None, str | None] | None:
+        if connection.dialect.name == "postgresql":
+            lock = f"SELECT pg_try_advisory_xact_lock({LOCK})"
+            if not connection.exec_driver_sql(lock).scalar():
+                return None
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         before = _revision(connection)
         if before != newest() or target != "head":
             config = _config()
@@ -42,7 +50,9 @@ async def upgrade(database: Database, target: str = "head") -> tuple[str | None,
             audit.record(connection, audit.Entry("migrate", "database.upgraded", "schema", changed))
         return before, after
 
-    return await database.write(change)
+    while (revisions := await database.write(change)) is None:
+        await asyncio.sleep(TURN_SECONDS)
+    return revisions
 
 
 async def current(database: Database) -> str | None:

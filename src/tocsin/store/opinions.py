@@ -45,6 +45,7 @@ _insert = BulkInsert(
     | {"finished_at": "NULL"},
 )  # fmt: skip
 ACTOR = "narrator"
+LOCK = 0x70C5_1D  # any number that nobody else uses
 COUNTED = (OpinionStatus.PENDING, OpinionStatus.DONE, OpinionStatus.FAILED)
 
 
@@ -87,7 +88,7 @@ class Queue:
         if not wanted:
             return frozenset()
         now = datetime.now(UTC)
-        left = self._daily - _counted(connection, now)
+        left = self._left(connection, now)
         stamp = instant_text(now) if connection.dialect.name == "sqlite" else now
         beyond = BUDGET_SPENT.format(self._daily)
         pending, budget = OpinionStatus.PENDING.value, OpinionStatus.BUDGET.value
@@ -101,6 +102,18 @@ class Queue:
             ],
         )
         return frozenset(one.alert_id for place, one in enumerate(wanted) if place < left)
+
+    def _left(self, connection: Connection, now: datetime) -> int:
+        """How many more may be wanted today.
+
+        On PostgreSQL those who may want some count one after the other, until they commit, so that
+        replicas do not each grant the same rest. Once nothing is left nobody waits.
+        """
+        left = self._daily - _counted(connection, now)
+        if left <= 0 or connection.dialect.name == "sqlite":  # which has one writer anyway
+            return left
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        return self._daily - _counted(connection, now)
 
 
 NOBODY = Queue(lambda _: (), 0)

@@ -187,17 +187,7 @@ def _papers(connection: Connection, alert_id: str) -> Papers:
             for row in joined
         ),
         audit=tuple(
-            AuditLine(
-                writer=row.writer,
-                sequence=row.sequence,
-                logged_at=instant_text(row.logged_at),
-                actor=row.actor,
-                action=row.action,
-                subject=row.subject,
-                detail=row.detail,
-                previous_hash=row.previous_hash,
-                hash=row.hash,
-            )
-            for row in logged
+            AuditLine(**{**row, "logged_at": instant_text(row["logged_at"])})
+            for row in logged.mappings()
         ),
     )

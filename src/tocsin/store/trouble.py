@@ -65,11 +65,11 @@ def raised_for(trouble: Trouble, error: DBAPIError) -> TocsinError | None:
     """The error of ours that says the same; None when the driver's own says it best."""
     cause: Any = error.orig
     if trouble is Trouble.FULL:
-        return StoreUnavailable(f"the database has no room: {cause}", retry_after=FULL_SECONDS)
+        return StoreUnavailable("the database has no room", FULL_SECONDS, cause=cause)
     if trouble is Trouble.CONFLICT:
-        return StoreUnavailable(f"other transactions were in the way: {cause}")
+        return StoreUnavailable("other transactions were in the way", cause=cause)
     if trouble is Trouble.AWAY:
-        return StoreUnavailable(f"the database does not answer: {cause}")
+        return StoreUnavailable("the database does not answer", cause=cause)
     if trouble is Trouble.UNUSABLE:
         return SettingsError(f"TOCSIN_DATABASE cannot be used: {cause}")
     return None
