@@ -103,8 +103,12 @@ def _is_table(name: str, columns: Collection[str]) -> bool:
     if head.startswith((b"{", b"[", b"<")):
         return False
     header = header_of(head.decode("utf-8", "replace"))
-    called = name.lower().removesuffix(".gz").endswith(TABLES)
-    return bool(header) and (called or not header.isdisjoint(columns))
+    return bool(header) and (is_called_table(name) or not header.isdisjoint(columns))
+
+
+def is_called_table(name: str) -> bool:
+    """Whether a file's name says that it is a table."""
+    return name.lower().removesuffix(".gz").endswith(TABLES)
 
 
 def _rows(name: str) -> Iterator[Record]:

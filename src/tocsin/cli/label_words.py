@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from tocsin.cli.envelopes import value_at
+from tocsin.cli.files import is_called_table
 from tocsin.errors import ImportRowError, InputError
 from tocsin.knowledge.tabular import decode, header_of, plain, read_bytes, read_rows
 
@@ -114,7 +115,8 @@ def words_of(name: str) -> Words:
     head = next((line.strip() for line in text.splitlines() if line.strip()), "")
     if head.startswith("["):
         return _of_array(text, name)
-    if head.startswith("{") or not {plain(cell) for cell in header_of(head)}.isdisjoint(COLUMNS):
+    header = {plain(cell) for cell in header_of(head)}
+    if head.startswith("{") or not header.isdisjoint(COLUMNS) or (header and is_called_table(name)):
         return _of_rows(name)
     lines = [line.strip() for line in text.splitlines()]
     if lines and plain(lines[0]) in COLUMNS:
