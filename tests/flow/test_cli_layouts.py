@@ -110,3 +110,52 @@ def test_the_real_suricata_files_are_normalised_to_the_last_record(
     for line, record in zip(lines, records, strict=True):
         assert line["alert"]["rule"]["id"] == str(record["alert"]["signature_id"])
         assert line["alert"]["source"]["ip"] == record["src_ip"] or record["src_ip"] == "0.0.0.0"
+
+
+HITS = [{"_index": "alerts", "_id": str(n), "_source": alert} for n, alert in enumerate(ALERTS)]
+EXPORTS = {
+    "CloudTrail": {"Records": ALERTS},
+    "Graph": {"@odata.context": "https://example.com/$metadata", "value": ALERTS},
+    "Elasticsearch": {"took": 3, "timed_out": False, "hits": {"total": {"value": 5}, "hits": HITS}},
+    "Splunk": {"preview": False, "init_offset": 0, "messages": [], "results": ALERTS},
+    "GuardDuty": {"Findings": ALERTS, "NextToken": "abc"},
+    "a page": {"total": 5, "page": 1, "alerts": ALERTS},
+}
+
+
+@pytest.mark.parametrize("product", EXPORTS)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_export_that_wraps_its_list_loses_no_alert(
+    tmp_path: Path, product: str, indent: int | None
+) -> None:
+    file = tmp_path / "export.json"
+    file.write_text(json.dumps(EXPORTS[product], indent=indent))
+    done = tocsin(tmp_path, "normalize", file)
+    assert done.returncode == 0, done.stderr.decode()
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["alert"]["rule"]["id"] for line in lines] == [a["rule_id"] for a in ALERTS]
+
+
+def test_lines_that_wrap_one_result_each_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "export.ndjson"
+    file.write_text("\n".join(json.dumps({"preview": False, "result": a}) for a in ALERTS))
+    done = tocsin(tmp_path, "normalize", file)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["alert"]["rule"]["id"] for line in lines] == [a["rule_id"] for a in ALERTS]
+
+
+def test_an_alert_that_lists_its_events_stays_one(tmp_path: Path) -> None:
+    alert = {"title": "Many logons failed", "host": "a", "alerts": [{"n": 1}, {"n": 2}]}
+    file = tmp_path / "alert.json"
+    file.write_text(json.dumps(alert))
+    done = tocsin(tmp_path, "normalize", file)
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_text_in_a_table_without_a_header_stays_lines(tmp_path: Path) -> None:
+    file = tmp_path / "lines.csv"
+    file.write_text(
+        "1,2026/03/01 10:00:00,THREAT,192.0.2.1\n1,2026/03/01 10:00:01,THREAT,192.0.2.2"
+    )
+    done = tocsin(tmp_path, "normalize", file)
+    assert len(done.stdout.splitlines()) == 2

@@ -157,7 +157,7 @@ def test_the_next_alert_knows_how_earlier_ones_were_decided(
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({"disposition": "clean", "reason": "x"}, "disposition"),
+        ({"disposition": "clean", "reason": "x"}, "one of true_positive, benign_positive, false_"),
         ({"disposition": "false_positive"}, "reason"),
         ({"disposition": "false_positive", "reason": " \n "}, "reason"),
         ({"disposition": "false_positive", "reason": "x" * 4001}, "4000"),

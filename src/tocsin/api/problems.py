@@ -18,6 +18,7 @@ from tocsin.errors import (
     TocsinError,
     Unavailable,
 )
+from tocsin.model import Disposition
 
 PROBLEM = "application/problem+json"
 STATUS: tuple[tuple[type[TocsinError], int], ...] = (
@@ -28,6 +29,7 @@ STATUS: tuple[tuple[type[TocsinError], int], ...] = (
     (PayloadError, 400),
     (InputError, 422),
 )
+ENUMERATIONS = {"disposition": [word.value for word in Disposition]}  # fields of bodies
 PAYLOAD_STATUS = {"too_large": 413, "unsupported_encoding": 415}
 
 log = logs.get("api")
@@ -117,7 +119,16 @@ def _about_body(errors: Any) -> str:
     """What is wrong with the fields of a JSON body; empty when something else is wrong."""
     listed = errors if isinstance(errors, list) else []
     wrong = [each for each in listed if isinstance(each, dict) and each.get("source") == "body"]
-    return "; ".join(f"{each.get('key') or 'body'}: {each.get('message')}" for each in wrong)
+    return "; ".join(f"{each.get('key') or 'body'}: {_message(each)}" for each in wrong)
+
+
+def _message(wrong: dict[str, Any]) -> str:
+    """What is wrong; with the words that are right, where one of a few is needed."""
+    told = str(wrong.get("message"))
+    words = (
+        ENUMERATIONS.get(str(wrong.get("key"))) if told.startswith("Invalid enum value") else None
+    )
+    return f"{told}; one of {', '.join(words)}" if words else told
 
 
 def _clean(text: str) -> str:

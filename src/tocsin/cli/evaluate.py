@@ -10,7 +10,8 @@ import typer
 
 from tocsin.cli import files
 from tocsin.cli.judging import BY_TIME, Plan, judge, judge_changed
-from tocsin.cli.labels import Count, Reading, require_places, words_of
+from tocsin.cli.label_words import is_file, words_of
+from tocsin.cli.labels import Count, Reading
 from tocsin.cli.look import console, plain, progress, table
 from tocsin.cli.rehearse import read_whole, rehearsals, require_both
 from tocsin.errors import InputError
@@ -28,8 +29,15 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="FIELD|FILE",
-            help="The field of each alert that holds its label (dotted path; triage does not see "
-            'it), or a file with one label a line. Not needed for {"alert", "disposition"} lines.',
+            help="The field that holds an alert's label, in it or beside it (dotted path; triage "
+            "does not see it), or a file with one label a line. Not needed for "
+            '{"alert", "disposition"} lines.',
+        ),
+    ] = None,
+    harmless: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD", help="The label of harmless alerts; every other one is an attack."
         ),
     ] = None,
     learn: Annotated[
@@ -76,8 +84,9 @@ def evaluate(
 
     The alerts go through the pipeline's own steps. Labels: true_positive, benign_positive,
     false_positive, true/false, 1/0, attack/benign; where a set marks harmless alerts with "-",
-    every other word names an attack. Undetermined ones are left out. A label that is not known ends
-    the run: nothing is guessed. Intervals are of 95 %, by bootstrap over groups.
+    every other word names an attack, as with --harmless. Undetermined ones are left out. A label
+    that is not known ends the run: nothing is guessed. Intervals are of 95 %, by bootstrap over
+    groups. Files are JSON in any layout, or CSV with a header.
 
     \b
     Examples:
@@ -92,12 +101,13 @@ def evaluate(
         raise InputError("give --folds or --learn-from, not both")
     names, learned_names = files.expand(file), files.expand(learn or [])
     keys = tuple(group_by.split(SPLIT)) if group_by else ()
-    words = words_of(labels) if labels and Path(labels).is_file() else None
+    words = words_of(labels) if labels and is_file(labels) else None
     reading = Reading(
         label=labels if words is None else None,
         words=words,
         drop=tuple(drop.split(SPLIT)) if drop else (),
         keys=(*keys, *((by,) if folds and by != BY_TIME else ())),
+        harmless=harmless,
     )
     for option, path in (("--html", html_file), ("--json", json_file)):
         if path is not None and not path.parent.is_dir():  # told before the work is done
@@ -138,7 +148,7 @@ async def _evaluate(settings: Settings, plan: Plan) -> "Report":
                 for one in read_whole(name, plan.reading, made.limits, count)
             ]
             if plan.reading.words is not None:
-                require_places(plan.reading.words, count.read, plan.labels)
+                plan.reading.words.require_places(count.read, plan.labels)
             require_both(tests, ", ".join(plan.names))
             judged = await judge(made, tests, plan, bar)
             changed = None

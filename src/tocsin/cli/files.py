@@ -5,7 +5,7 @@ import gzip
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from json import JSONDecodeError
@@ -14,14 +14,18 @@ from typing import IO
 
 import msgspec
 
-from tocsin.errors import InputError, PayloadError
+from tocsin.errors import ImportRowError, InputError, PayloadError
 from tocsin.ingest import BodyKind, Item, Limits, read_body, read_item
 from tocsin.knowledge.elements import DOCUMENTS, Broken, elements
+from tocsin.knowledge.tabular import header_of, read_rows
+from tocsin.knowledge.wrapped import alerts_in
 
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
 JSON_MARKS = frozenset('{}]":')
+TABLES = (".csv", ".tsv")
+LONGEST_HEADER = 65_536
 _FURTHER = re.compile(r"""\n(?:\}.*|(?=[^\s\[\]}":,]))""")
 """Where reading goes on after a document that cannot be read: behind the line of its last brace, or
 before a line that is no part of it."""
@@ -66,20 +70,54 @@ def expand(patterns: Iterable[str]) -> list[str]:
     return list(names)
 
 
-def read(name: str) -> Iterator[Record]:
-    """The alerts of a file: a JSON array, NDJSON, JSON documents one after the other, or text.
+def read(name: str, columns: Collection[str] = ()) -> Iterator[Record]:
+    """The alerts of a file: a JSON array, NDJSON, JSON documents one after the other, text, CSV.
 
     Only an array is one thing as a whole; in all other files each line, or each document that
-    spans lines, is read for itself, so that JSON and text may stand in one file.
+    spans lines, is read for itself, so that JSON and text may stand in one file. A document that
+    wraps a list of alerts, as exports do, gives each of them. A table needs a header, and a name
+    that says so (`.csv`, `.tsv`) or one of `columns` in its header; each row becomes an object.
 
     Raises:
         InputError: the file cannot be read.
     """
     try:
+        if name != STDIN and _is_table(name, columns):
+            yield from _rows(name)
+            return
         with _open(name) as file:
-            yield from _records(file)
+            for record in _records(file):
+                if record.text or record.error is not None:
+                    yield record
+                else:
+                    yield from map(Record, alerts_in(record.payload))
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: {error}") from error
+
+
+def _is_table(name: str, columns: Collection[str]) -> bool:
+    with _open(name) as file:
+        lines = (file.readline(LONGEST_HEADER) for _ in range(10))  # blank ones may come first
+        first = next((line for line in lines if line.strip(b" \t\r\n" + BOM)), b"")
+    head = first.removeprefix(BOM).strip()
+    if head.startswith((b"{", b"[", b"<")):
+        return False
+    header = header_of(head.decode("utf-8", "replace"))
+    return bool(header) and (is_called_table(name) or not header.isdisjoint(columns))
+
+
+def is_called_table(name: str) -> bool:
+    """Whether a file's name says that it is a table."""
+    return name.lower().removesuffix(".gz").endswith(TABLES)
+
+
+def _rows(name: str) -> Iterator[Record]:
+    for row in read_rows(name):
+        if isinstance(row, ImportRowError):
+            yield Record(b"", str(row))
+        else:
+            filled = {column: cell for column, cell in row[1].items() if cell.strip()}
+            yield Record(msgspec.json.encode(filled))
 
 
 def size(name: str) -> int | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
@@ -144,7 +144,7 @@ def _use(judged: Sequence[Dossier], learned: Learned | None) -> ModelUse:
 
 def _whole(made: Rehearsals, tests: Sequence[Labelled], plan: Plan, remarks: list[str]) -> Part:
     """All alerts, judged by the expert's model or by what is learned from other files."""
-    reading = Reading(label=plan.reading.label, drop=plan.reading.drop)
+    reading = replace(plan.reading, words=None, keys=())
     lessons: list[Labelled] = []
     count = Count()
     for name in plan.learned_names:

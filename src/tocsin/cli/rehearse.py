@@ -54,7 +54,8 @@ def read_whole(name: str, reading: Reading, limits: Limits, count: Count) -> lis
     Raises:
         InputError: the file cannot be read, or a label is not known.
     """
-    return settle(list(read_labelled(name, reading, limits, count)), count, name)
+    found = list(read_labelled(name, reading, limits, count))
+    return settle(found, count, name, reading.harmless)
 
 
 def decisions(
@@ -74,7 +75,7 @@ def _settled(name: str, reading: Reading, limits: Limits, count: Count) -> Itera
     """In portions; a set that marks harmless alerts with a sign shows it in its first portion."""
     lines = read_labelled(name, reading, limits, count)
     while portion := list(islice(lines, PORTION * 10)):
-        yield from settle(portion, count, name)
+        yield from settle(portion, count, name, reading.harmless)
 
 
 async def learn_from(

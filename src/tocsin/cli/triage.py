@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -15,16 +16,18 @@ import typer
 
 from tocsin.app import System, running
 from tocsin.cli import files
+from tocsin.cli.envelopes import opened
 from tocsin.cli.labels import Count, Reading
 from tocsin.cli.look import LEVEL_STYLE, console, plain, progress, table
 from tocsin.cli.rehearse import decisions, learn_from, rehearsals, triaged
 from tocsin.errors import PayloadError
-from tocsin.ingest import Limits
+from tocsin.ingest import Item, Limits, read_item
 from tocsin.model import Dossier
 from tocsin.pipeline import TO_VERDICT
 from tocsin.settings import Settings, load
 
 PORTION = 2000
+ENVELOPE = b'"alert"'
 POLL_SECONDS = 0.01
 UNJUDGED = frozenset(step.name for step in TO_VERDICT)
 FIELDS = ("alert", "context", "intel", "verdict")
@@ -129,7 +132,7 @@ async def _rehearse(
             task = bar.add_task("learn", total=None)
             lines = decisions(lessons, Reading(), made.limits, count)
             learned = await learn_from(rehearsal, lines, bar, task)
-            records = [record.item(made.limits) for name in names for record in files.read(name)]
+            records = [_item(record, made.limits) for name in names for record in files.read(name)]
             good = [item for item in records if not isinstance(item, PayloadError)]
             task = bar.add_task("triage", total=len(good))
             dossiers = iter(await triaged(rehearsal, good, bar, task, source))
@@ -182,7 +185,7 @@ async def _portion(
     system: System, records: list[files.Record], source: str | None
 ) -> Iterator[dict[str, Any]]:
     limits = Limits(system.settings.max_alert_bytes, system.settings.max_depth)
-    items = [record.item(limits) for record in records]
+    items = [_item(record, limits) for record in records]
     good = [item for item in items if not isinstance(item, PayloadError)]
     answers = await system.door.submit(good, source) if good else []
     ids = [answer.alert_id for answer in answers]
@@ -197,6 +200,20 @@ async def _portion(
             for item in items
         ]
     )
+
+
+def _item(record: files.Record, limits: Limits) -> Item | PayloadError:
+    """An alert; out of its envelope, if its line has one, so that no label is taken for a part."""
+    item = record.item(limits)
+    if isinstance(item, PayloadError) or record.text or ENVELOPE not in record.payload:
+        return item
+    alert, around = opened(msgspec.json.decode(item.payload))
+    if not around or not isinstance(alert, dict):
+        return item
+    inner = read_item(msgspec.json.encode(alert), limits)
+    if isinstance(inner, PayloadError) or inner.chosen_id is not None:
+        return inner
+    return replace(inner, chosen_id=item.chosen_id)
 
 
 async def _settled(system: System, ids: Sequence[str]) -> None:

@@ -4,9 +4,10 @@ import csv
 import gzip
 import io
 import os
+import re
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +15,14 @@ import msgspec
 
 from tocsin.errors import ImportRowError, InputError
 from tocsin.knowledge.elements import Broken, elements
+from tocsin.knowledge.wrapped import alerts_in
 
 BOM: Final = b"\xef\xbb\xbf"
 MAX_BYTES: Final = 1 << 30
 MAX_CELL: Final = 1 << 20
 DELIMITERS: Final = (",", ";", "\t", "|")
+
+_NAME = re.compile(r"[^\W\d][^\n\t]{0,99}")
 
 Row = tuple[int, dict[str, Any]]
 
@@ -95,13 +99,37 @@ def decode(data: bytes, name: str) -> str:
         ) from error
 
 
+def header_of(line: str) -> frozenset[str]:
+    """The names of a table's header; none if the line is data or text instead.
+
+    Every name begins with a letter, as times, numbers and addresses do not.
+    """
+    try:
+        cells = next(csv.reader([line], delimiter=_delimiter(line)), [])
+    except csv.Error:
+        return frozenset()
+    names = [cell.strip() for cell in cells]
+    named = len(names) > 1 and all(_NAME.fullmatch(name) for name in names if name)
+    return frozenset(names) - {""} if named else frozenset()
+
+
+def _delimiter(head: str) -> str:
+    return max(DELIMITERS, key=lambda mark: _outside_quotes(head).count(mark))
+
+
 def _array(content: bytes, name: str) -> Iterator[Row | ImportRowError]:
     parts = list(elements(content))
     if not parts:
         raise InputError(f"{name}: the list is empty")
     if isinstance(parts[-1], Broken):
         raise InputError(f"{name}: is not JSON: {parts[-1].why}")
-    return (_row(n, part) for n, part in enumerate(parts, 1) if isinstance(part, bytes))
+    whole = (part for part in parts if isinstance(part, bytes))
+    return (_row(n, part) for n, part in enumerate(_each(whole), 1))
+
+
+def _each(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The records, also those that an export wraps, such as a search's hits."""
+    return (record for part in parts for record in alerts_in(part))
 
 
 def _objects(content: bytes, data: bytes, name: str) -> Iterator[Row | ImportRowError]:
@@ -112,6 +140,9 @@ def _objects(content: bytes, data: bytes, name: str) -> Iterator[Row | ImportRow
         if not _has_lines_of_json(content):
             raise InputError(f"{name}: is not JSON: {error}") from error
         return _lines(data.removeprefix(BOM))
+    inside = list(alerts_in(content))
+    if inside != [content]:
+        return (_row(number, part) for number, part in enumerate(inside, 1))
     try:
         return _numbered(_unwrapped(msgspec.json.decode(content)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -139,7 +170,8 @@ def _numbered(items: Sequence[Any]) -> Iterator[Row | ImportRowError]:
 
 def _lines(content: bytes) -> Iterator[Row | ImportRowError]:
     lines = enumerate(content.split(b"\n"), 1)
-    return (_row(number, line) for number, line in lines if line.strip())
+    full = ((number, line) for number, line in lines if line.strip())
+    return (_row(number, part) for number, line in full for part in alerts_in(line))
 
 
 def _row(number: int, raw: bytes) -> Row | ImportRowError:
@@ -165,8 +197,7 @@ def _complaint(error: Exception) -> str:
 def _csv(text: str, name: str) -> Iterator[Row | ImportRowError]:
     csv.field_size_limit(MAX_CELL)
     head = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(DELIMITERS, key=lambda mark: _outside_quotes(head).count(mark))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(head))
     try:
         header = next((cells for cells in reader if any(cell.strip() for cell in cells)), [])
     except csv.Error as error:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -13,7 +14,7 @@ from tocsin.normalize.engine import STEP, Engine
 from tocsin.normalize.ocsf import to_ocsf
 from tocsin.ports import Resources, Work
 
-__all__ = ["build", "normalize_payload", "source_names", "to_ecs", "to_ocsf"]
+__all__ = ["build", "normalize_payload", "recognised", "source_names", "to_ecs", "to_ocsf"]
 
 
 def build(resources: Resources) -> Work:
@@ -48,6 +49,11 @@ def normalize_payload(
 @cache
 def _engine() -> Engine:
     return Engine()
+
+
+def recognised(document: dict[str, Any]) -> bool:
+    """Whether a source definition knows this very object, not one inside of it."""
+    return load_catalogue().detect(document) is not None
 
 
 def source_names() -> tuple[str, ...]:

@@ -155,14 +155,16 @@ class Playbooks:
 
 
 def _speaking(plan: _Plan, tied: tuple[int, ...], evidence: Sequence[Evidence]) -> tuple[str, ...]:
-    """Where the evidence at these places stands, of that which speaks for the plan's steps."""
-    return tuple(
-        [
-            item.pointer
-            for place in tied
-            if ((item := evidence[place]).weight > 0) is plan.raises and item.weight
-        ][:MOST_POINTERS]
-    )
+    """Where the evidence at these places stands, of that which speaks for the plan's steps.
+
+    Several findings in one command line stand in one place, which is named once.
+    """
+    pointers = {
+        item.pointer: None
+        for place in tied
+        if ((item := evidence[place]).weight > 0) is plan.raises and item.weight
+    }
+    return tuple(pointers)[:MOST_POINTERS]
 
 
 def _steps(entries: Iterable[StepEntry], actions: Mapping[str, ActionEntry]) -> Iterable[_Step]:
