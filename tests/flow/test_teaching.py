@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from tests.decided import decided_server, url_of
+from tests.decided import decided_server, sent, url_of
 from tests.servers import Server, tocsin
 
 from tocsin.app import open_store
@@ -14,6 +15,7 @@ from tocsin.learn.sample import Sample
 from tocsin.model import Decided
 from tocsin.settings import load
 from tocsin.store.decided import LONGEST_PAYLOAD, Teaching
+from tocsin.store.undecided import OF_A_RULE
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -75,3 +77,20 @@ def test_decisions_that_are_not_read_are_not_newer_than_the_model(running: Serve
     assert list(learned.rules.values()) == [Decided(attacks=30, harmless=30)]
     counted = fit_sample(Sample.of(found.examples)).rules
     assert list(counted.values()) == [Decided(attacks=15, harmless=15)]
+
+
+def test_alerts_of_rules_that_nobody_decided_on_are_read_beside(running: Server) -> None:
+    new = [
+        {
+            "rule": {"id": rule, "title": "Trail touched"},
+            "event": {"eventName": "StopTrail", "number": number},
+            "timestamp": f"2026-03-19T{number:02d}:00Z",
+        }
+        for number in range(OF_A_RULE + 3)
+        for rule in ("LESSON-1", "LESSON-2")
+    ]
+    sent(running, new)
+    found = teaching(running, 100).undecided
+    rules = Counter(dossier.alert.rule.id for dossier in found if dossier.alert is not None)
+    assert rules == {"LESSON-2": OF_A_RULE}
+    assert all(dossier.verdict is not None and dossier.payload for dossier in found)
