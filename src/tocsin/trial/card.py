@@ -14,7 +14,7 @@ from tocsin.trial.split import Split, moment_of
 
 MOST_MOVED = 20
 LEAST_MOVE = 1e-9
-NO_WEIGHTS = frozenset({"edges", "slope"})  # where a curve's steps are, and a factor
+NO_WEIGHTS = frozenset({"edges", "slope", "centre", "mean"})  # places, a factor, what was seen
 
 
 class Data(Record, frozen=True, kw_only=True, omit_defaults=False):
