@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -13,13 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 USER = "triage_user"
+PORTS = range(12_000, 32_000)
+_chance = random.SystemRandom()  # not what is seeded alike for all workers of a run
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address that nobody listens on.
+
+    Below those that the system gives to connections going out: a server that takes its time to
+    start would find one of those in use. At random, so that runs side by side do not meet.
+    """
+    while True:
+        port = _chance.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def binaries() -> Path | None:
