@@ -13,6 +13,12 @@ from tests.servers import SHARED, Server, serving
 from tocsin.app import Store, open_store
 from tocsin.settings import Settings
 
+# For this process, which has not loaded numpy yet, and for those that tests start. Threads of
+# linear algebra wait for each other by spinning: on busy cores a fit of 4 s takes minutes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Where compiled code may not be kept, each of hundreds of commands would compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[pg.Postgres]:
