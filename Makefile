@@ -28,7 +28,7 @@ down: $(READY) ## Stop it
 
 test: $(TEST_READY) ## Run all tests, on real PostgreSQL and RabbitMQ servers that they start (WORKERS=2)
 	@sh tests/install-servers.sh
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(TEST_READY) ## Lint, format, types, layers, dependencies and the rules of the house
 	$(BIN)/ruff check .

@@ -46,6 +46,7 @@ class Postgres:
 
     folder: Path
     port: int
+    options: tuple[str, ...] = ()
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
@@ -56,7 +57,7 @@ class Postgres:
                 [
                     bin_ / "postgres", "-D", self.folder, "-p", str(self.port), "-h", "127.0.0.1",
                     "-k", self.folder, "-c", "shared_buffers=512MB", "-c", "max_wal_size=4GB",
-                    "-c", "max_connections=200",
+                    "-c", "max_connections=200", *self.options,
                 ],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -103,8 +104,8 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A running server, removed afterwards."""
+def postgres(*options: str) -> Iterator[Postgres]:
+    """A running server with these options, removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="tocsin-pg-", ignore_cleanup_errors=True) as top:
         folder = Path(top) / "data"
         folder.mkdir(mode=0o700)
@@ -117,7 +118,7 @@ def postgres() -> Iterator[Postgres]:
              "--locale", "C.UTF-8", "--no-sync"],
             check=True, stdout=subprocess.DEVNULL, **_as_server(),
         )  # fmt: skip
-        server = Postgres(folder, free_port())
+        server = Postgres(folder, free_port(), options)
         server.start()
         try:
             server.sql(f"CREATE ROLE {USER} LOGIN")
