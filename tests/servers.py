@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests.commands import run
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -33,15 +34,12 @@ def tocsin(
     data: Path, *arguments: str | Path, stdin: bytes | None = None, **settings: str
 ) -> "subprocess.CompletedProcess[bytes]":
     """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "tocsin", *map(str, arguments)],
+    return run(
+        [str(argument) for argument in arguments],
         env=environment(data, **settings),
         cwd=ROOT,
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
+        stdin=stdin,
         timeout=240,
-        check=False,
     )
 
 
