@@ -126,7 +126,7 @@ async def test_a_server_that_drips_does_not_outlive_the_timeout(
     started = time.monotonic()
     async with routing(settings, store, at(first.url, timeout=0.3)) as router:
         with pytest.raises(ModelUnavailable, match="timeout"):
-            await router.complete(ask("again", deadline=2.5))
+            await router.complete(ask("again"))
     assert time.monotonic() - started < 15  # the answer takes 20
 
 
