@@ -1,7 +1,9 @@
 """How well what was learned of some rules' tests tells hits from look-alikes of other rules.
 
 Rules are kept apart: five folds by a hash of the rule, each judged by a model that was learned from
-the other four. Beside it stands what a plain bag of words reaches in the same folds.
+the other four. How high a rule's alerts score among others is known of those that lie there to be
+judged (as in `tocsin triage FILE --learn-from`), of those that came before, or of none. Beside it
+stands what a plain bag of words reaches in the same folds.
 """
 
 import hashlib
@@ -20,6 +22,7 @@ from tocsin.learn.sample import Sample, probability_by
 from tocsin.model import Disposition, Dossier, Example
 
 FOLDS = 5
+PORTIONS = 10
 FEW = 500  # decisions after which probabilities are to be right
 
 
@@ -34,11 +37,18 @@ def learned_scores(
     seed: int,
     most: int | None = None,
     folds: Sequence[int] = tuple(range(FOLDS)),
+    portions: int = 1,
 ) -> list[float]:
     """The probability of each pair by a model that never saw its rule.
 
-    `most`: how many decisions a model is learned from; None for all of the other folds'. Pairs
-    outside of `folds` are not judged and get 0.
+    Args:
+        chosen, dossiers: the pairs, and what triage made of them.
+        seed: of the folds.
+        most: how many decisions a model is learned from; None for all of the other folds'.
+        folds: pairs outside of these are not judged and get 0.
+        portions: in how many portions those to be judged arrive, in an order drawn by lot. With
+            each, the levels of rules are learned anew: of one portion, of the alerts themselves; of
+            several, of the portions before. 0: no rule has a level.
     """
     examples = [
         Example(
@@ -55,9 +65,15 @@ def learned_scores(
         if most is not None:
             inside = sorted(random.Random(seed + number).sample(inside, most))
         learned = learn.fit([examples[n] for n in inside], seed=seed)
-        for n, pair in enumerate(chosen):
-            if fold(pair, seed) == number:
-                scores[n] = probability_by(learned, rows[n])
+        outside = [n for n, pair in enumerate(chosen) if fold(pair, seed) == number]
+        random.Random(seed).shuffle(outside)
+        size = -(-len(outside) // max(portions, 1))
+        for start in range(0, len(outside), size):
+            known = outside if portions == 1 else outside[: start if portions else 0]
+            known_ones = [dossiers[n] for n in known]
+            level = learn.levelled(learned, known_ones, inside=portions == 1)
+            for n in outside[start : start + size]:
+                scores[n] = probability_by(level, rows[n])
     return scores
 
 
@@ -87,6 +103,8 @@ def report(every: Sequence[Pair], envelope: str, seed: int) -> None:
         print(f"{envelope}, {name}: {len(chosen)} events, rules kept apart, seed {seed}")
         for what, scores in (
             ("learned", learned_scores(chosen, some, seed)),
+            ("levels of before", learned_scores(chosen, some, seed, portions=PORTIONS)),
+            ("no levels", learned_scores(chosen, some, seed, portions=0)),
             (f"learned from {FEW}", learned_scores(chosen, some, seed, FEW)),
             ("bag of words", words_alone(chosen, seed)),
         ):

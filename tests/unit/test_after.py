@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.after import entities
-from tocsin.after.link import COMMON, FAN_OUT, LEAST, WINDOW, links, rarity
+from tocsin.after.link import COMMON, FAN_OUT, LEAST, WINDOW, asked, links, rarity
 from tocsin.after.place import LONGEST, MERGING, MOST_ALERTS, place
 from tocsin.after.telling import account, gist
 from tocsin.model import (
@@ -37,6 +37,12 @@ from tocsin.ports import Extent, Met, Move, Placed, Trail
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 KINDS = st.sampled_from(list(EntityKind))
+TRAILS = st.tuples(
+    st.integers(0, 100),  # hours
+    st.integers(-1, 13),
+    st.sampled_from((0, 3, 40, 300, 900, COMMON - 1, COMMON)),
+    st.dictionaries(st.sampled_from([kind.value for kind in EntityKind]), st.sampled_from("xyz")),
+)
 
 
 def trail(name: str, at: datetime = NOON, stage: int = -1, seen: int = 0, **has: str) -> Trail:
@@ -102,6 +108,34 @@ def test_outside_of_the_window_nothing_is_linked() -> None:
     one = trail("a", NOON, host="h", user="u", ip="i", hash="f", domain="d")
     late = trail("b", NOON + WINDOW + HOUR, host="h", user="u", ip="i", hash="f", domain="d")
     assert links(one, met(one, late)) == ()
+
+
+def test_what_thousands_have_is_not_asked_for() -> None:
+    rare, common = trail("a", host="h", user="u"), trail("b", seen=COMMON, host="h", user="u")
+    assert asked(rare) == rare
+    assert asked(common).entities == ()
+    mixed = common._replace(entities=[*rare.entities, *common.entities])
+    assert asked(mixed).entities == rare.entities
+
+
+def test_a_machine_that_hundreds_of_alerts_name_is_asked_for_only_beside_something_rarer() -> None:
+    usual = trail("a", seen=900, host="h")
+    assert asked(usual).entities == ()
+    rarer = usual._replace(entities=[*usual.entities, *trail("a", hash="f").entities])
+    assert asked(rarer) == rarer
+
+
+@given(st.lists(TRAILS, min_size=1, max_size=12))
+def test_asking_for_less_links_the_same(has: list[tuple[int, int, int, dict[str, str]]]) -> None:
+    trails = [
+        trail(f"a{n}", NOON + hour * HOUR, stage, seen, **values)
+        for n, (hour, stage, seen, values) in enumerate(has)
+    ]
+    everything = met(*trails)
+    for each in trails:
+        keys = {(entity.kind, entity.value) for entity in asked(each).entities}
+        found = {key: everything[key] for key in keys}
+        assert links(each, found) == links(each, everything)
 
 
 def test_a_crossroads_links_nothing_however_rare() -> None:

@@ -120,7 +120,7 @@ def test_the_weights_shown_are_the_sum_that_the_fit_means(learned: Learned, rule
         key = "rule=" + rule
         words = features(model.case(found))
         assert key not in words.measured  # the context holds no history here
-        total = raw_sum(learned, expert, words)
+        total = raw_sum(learned, expert, words).total
         before = sum(item.weight for item in shown if item.name != "learned.calibration")
         assert before == pytest.approx(total, abs=0.004)  # each entry is rounded to 0.001
         slope, intercept = learned.new.slope, learned.new.intercept

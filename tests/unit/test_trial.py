@@ -1,7 +1,7 @@
 """Trials: noise, splits by group and time, paired comparison, measures, baselines, the picture."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
@@ -168,6 +168,9 @@ class Fixed:
         by_rule: Mapping[str, Decided] | None = None,
     ) -> Learned:
         return small.fit(examples, seed=seed, by_rule=by_rule)
+
+    def levelled(self, learned: Learned, dossiers: Iterable[Dossier]) -> Learned:
+        return small.levelled(learned, dossiers)
 
     def assess(self, learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:
         return small.assess(learned, examples)

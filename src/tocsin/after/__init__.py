@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from tocsin.after import entities, place, telling
-from tocsin.after.link import MOST_MET, WINDOW, links
+from tocsin.after.link import MOST_MET, WINDOW, asked, links
 from tocsin.model import (
     Account,
     Action,
@@ -49,7 +49,8 @@ def build(resources: Resources) -> Work:
         keys = entities.addresses(batch)
         assets = await resources.inventory.assets(keys) if keys else {}
         trails = [entities.trail(dossier, generic, assets) for dossier in batch]
-        met = await resources.incidents.meet(trails, WINDOW, MOST_MET) if trails else ()
+        wanted = [asked(trail) for trail in trails]
+        met = await resources.incidents.meet(trails, wanted, WINDOW, MOST_MET) if trails else ()
         by_entity: dict[tuple[str, str], list[Met]] = {}
         for one in met:
             by_entity.setdefault((one.kind, one.value), []).append(one)

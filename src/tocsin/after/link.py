@@ -7,7 +7,7 @@ same from either side, so it does not matter which of the two comes first.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 
@@ -22,6 +22,7 @@ MOST_LINKS = 20
 FAN_OUT = 25  # what turns up beside more different things than this is a crossroads
 COMMON = 5000  # alerts in 30 days from which on an entity says nothing
 FORWARD, BACKWARD = 1.25, 0.85
+MOST_LEFT_OPEN = 1 - (LEAST - 0.0001) / FORWARD  # with more, no time and no order makes a link
 MOST_CERTAIN = 0.99
 # What one entity that nobody else has says on its own.
 STRENGTH: Mapping[EntityKind, float] = {
@@ -47,31 +48,101 @@ def links(trail: Trail, met: Mapping[tuple[str, str], Sequence[Met]]) -> tuple[L
         trail: what the alert has.
         met: by kind and value, everything that has it, this alert included.
     """
-    shared: dict[str, tuple[Met, list[tuple[float, Entity, int]]]] = {}
+    speaking = _speaking(trail, met)
+    if math.prod(1 - _strength(one.kind, times) for one, times, _ in speaking) > MOST_LEFT_OPEN:
+        return ()
+    strong = _strong(trail, speaking)
+    why = _reasons(speaking, {one.alert_id for _, one in strong})
+    return tuple(
+        Link(alert_id=one.alert_id, at=one.at, score=score, reasons=why[one.alert_id])
+        for score, one in strong
+    )
+
+
+def asked(trail: Trail) -> Trail:
+    """The same with only the entities that may link it: of the others nobody need be looked up.
+
+    An entity that thousands have says nothing, and those are the entities that would bring most.
+    """
+    speaking = [one for one in trail.entities if _strength(one.kind, one.seen) > 0]
+    least = math.prod(1 - _strength(one.kind, one.seen) for one in speaking)
+    return trail._replace(entities=speaking if least <= MOST_LEFT_OPEN else ())
+
+
+def _strong(
+    trail: Trail, speaking: Sequence[tuple[Entity, int, Sequence[Met]]]
+) -> list[tuple[float, Met]]:
+    """The alerts that are linked, and how strongly; the strongest first.
+
+    It looks at thousands of alerts for one. So what cannot make a link at any time and in any order
+    is left out before those are looked at.
+    """
+    left_open: dict[str, float] = {}
+    others: dict[str, Met] = {}
+    for entity, times, found in speaking:
+        usual = 1 - _strength(entity.kind, times)
+        for one in found:
+            left = usual if one.seen <= times else 1 - _strength(entity.kind, one.seen)
+            alert_id = one.alert_id
+            if alert_id in left_open:
+                left_open[alert_id] *= left
+            else:
+                left_open[alert_id], others[alert_id] = left, one
+    left_open.pop(trail.alert_id, None)
+    near = (
+        (others[alert_id], left)
+        for alert_id, left in left_open.items()
+        if left <= MOST_LEFT_OPEN and abs(trail.at - others[alert_id].at) <= WINDOW
+    )
+    scored = ((_score(trail, one, left), one) for one, left in near)
+    strong = (found for found in scored if found[0] >= LEAST)
+    return sorted(strong, key=lambda found: (-found[0], found[1].alert_id))[:MOST_LINKS]
+
+
+def _speaking(
+    trail: Trail, met: Mapping[tuple[str, str], Sequence[Met]]
+) -> list[tuple[Entity, int, Sequence[Met]]]:
+    """Each entity that may link, how many alerts have it at least, and who has it."""
+    speaking = []
     for entity in trail.entities:
         found = met.get((entity.kind, entity.value), ())
         if len({one.beside for one in found if one.beside}) > FAN_OUT:
             continue
         counted = len(found) if entity.kind in (EntityKind.HASH, EntityKind.DOMAIN) else 0
+        times = max(entity.seen, counted)
+        if _strength(entity.kind, times) > 0:
+            speaking.append((entity, times, found))
+    return speaking
+
+
+def _reasons(
+    speaking: Sequence[tuple[Entity, int, Sequence[Met]]], wanted: Collection[str]
+) -> dict[str, tuple[Reason, ...]]:
+    """By alert, what speaks for its link, the strongest first.
+
+    Alerts share the reasons that are the same: making one costs more than all else here.
+    """
+    why: dict[str, list[Reason]] = {alert_id: [] for alert_id in wanted}
+    for entity, least, found in speaking if why else ():
+        made: dict[int, Reason] = {}
         for one in found:
-            if one.alert_id == trail.alert_id:
-                continue
-            times = max(entity.seen, one.seen, counted)
-            strength = _strength(entity.kind, times)
-            if strength > 0:
-                shared.setdefault(one.alert_id, (one, []))[1].append((strength, entity, times))
-    scored = (
-        (_score(trail, one, [strength for strength, _, _ in why]), one, why)
-        for one, why in shared.values()
-        if abs(trail.at - one.at) <= WINDOW
-    )
-    strong = sorted(
-        (found for found in scored if found[0] >= LEAST),
-        key=lambda found: (-found[0], found[1].alert_id),
-    )
-    return tuple(
-        Link(alert_id=one.alert_id, at=one.at, score=score, reasons=_reasons(why))
-        for score, one, why in strong[:MOST_LINKS]
+            if one.alert_id in why:
+                times = max(least, one.seen)
+                reason = made.get(times) or made.setdefault(times, _reason(entity, times))
+                if reason.strength > 0:
+                    why[one.alert_id].append(reason)
+    return {
+        alert_id: tuple(sorted(found, key=lambda r: (-r.strength, r.kind, r.value)))
+        for alert_id, found in why.items()
+    }
+
+
+def _reason(entity: Entity, times: int) -> Reason:
+    return Reason(
+        kind=entity.kind,
+        value=entity.value,
+        strength=_strength(entity.kind, times),
+        statement=_statement(entity.kind, entity.value, times),
     )
 
 
@@ -85,27 +156,12 @@ def rarity(times: int) -> float:
     return max(0.0, 1 - math.log1p(times) / math.log1p(COMMON))
 
 
-def _score(trail: Trail, other: Met, strengths: Sequence[float]) -> float:
+def _score(trail: Trail, other: Met, left_open: float) -> float:
     apart = abs(trail.at - other.at)
-    left_open = math.prod(1 - strength for strength in strengths)
     fading: float = 0.5 ** (apart / HALF_LIFE)
     first, second = (trail, other) if trail.at <= other.at else (other, trail)
     order = _order(first.stage, second.stage) if apart else 1.0
     return round(min((1 - left_open) * fading * order, MOST_CERTAIN), 4)
-
-
-def _reasons(why: Sequence[tuple[float, Entity, int]]) -> tuple[Reason, ...]:
-    """The strongest first."""
-    found = [
-        Reason(
-            kind=entity.kind,
-            value=entity.value,
-            strength=strength,
-            statement=_statement(entity.kind, entity.value, times),
-        )
-        for strength, entity, times in why
-    ]
-    return tuple(sorted(found, key=lambda reason: (-reason.strength, reason.kind, reason.value)))
 
 
 def _order(earlier: int, later: int) -> float:

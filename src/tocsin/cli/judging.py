@@ -89,6 +89,11 @@ async def judge(made: Rehearsals, tests: Sequence[Labelled], plan: Plan, bar: Pr
         for place, dossier in zip(part.places, judged, strict=True):
             dossiers[place], tables[place] = dossier, taught
         models.append(_use(judged, learned))
+        if (used := rehearsal.models.learned) is not None and used.levels:
+            remarks.append(
+                f"{name}: how high alerts of {len(used.levels)} rules score that were not learned "
+                "from is known of the alerts here, not of their labels"
+            )
         done.append((part, learned))
     outcome = Outcome(
         dossiers=[dossier for dossier in dossiers if dossier is not None],

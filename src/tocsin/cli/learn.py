@@ -113,9 +113,9 @@ async def _trial(store: Store, seed: int) -> Verdict:
     seen: set[str] = set()
     if card is not None:
         seen = await store.decided.stored_by(_card.decode(card).created_at)
-    examples, by_rule = await store.decided.teaching(MOST)
+    examples, by_rule, undecided = await store.decided.teaching(MOST)
     check(examples)
-    held = partial(hold, mathematics(), examples, champion, by_rule=by_rule)
+    held = partial(hold, mathematics(), examples, champion, by_rule=by_rule, undecided=undecided)
     return await asyncio.to_thread(held, seen=seen, now=now, seed=seed)
 
 

@@ -104,7 +104,7 @@ async def triaged(
         portion = items[start : start + PORTION]
         done += await rehearsal.triage(portion, source)
         bar.advance(task, len(portion))
-    return done
+    return await rehearsal.settle(done)
 
 
 def require_both(found: Sequence[Labelled], name: str) -> None:

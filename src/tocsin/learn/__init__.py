@@ -8,10 +8,11 @@ processes that only gather a sample need not pay.
 
 from collections.abc import Mapping, Sequence
 
+from tocsin.learn.levels import levelled
 from tocsin.learn.sample import Sample, probability_by
 from tocsin.model import Decided, Example, Learned, ModelMetrics
 
-__all__ = ["Sample", "assess", "fit", "fit_sample"]
+__all__ = ["Sample", "assess", "fit", "fit_sample", "levelled"]
 
 
 def fit(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,9 +14,12 @@ from scipy.sparse import csr_matrix
 from tocsin.errors import InputError
 from tocsin.learn import kinds
 from tocsin.learn.design import Design, expert_sum
+from tocsin.learn.levels import Scored, levels, relative
 from tocsin.learn.penalties import Tuning, chosen
 from tocsin.learn.sample import Row, Sample
+from tocsin.learn.version import versioned
 from tocsin.model import Calibration, Decided, Learned
+from tocsin.triage.learned import Sum
 
 Vector = NDArray[np.float64]
 
@@ -28,8 +32,6 @@ SMALLEST = 0.005  # weights nearer to nothing are left out
 MOST_WORDS = 40_000
 HOURS = 24
 MOST_TUNED = 1000  # rows that penalties are chosen on; it costs their cube
-
-_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def fit_sample(
@@ -55,10 +57,9 @@ def fit_sample(
     many = len(rules) >= FEW_RULES
     fit = _Fit(design, design.penalty(_penalties(design, data, rows, seed, by_rule=many)))
     weights, base = fit.solve(data)
-    known = fit.calibration(data, [_fold(repr(row.repeat), seed) for row in rows])
-    new = known
+    new = known = fit.calibration(data, [_fold(repr(row.repeat), seed) for row in rows])
     if many:
-        new = fit.calibration(data, [_fold(row.rule or "", seed) for row in rows])
+        new = fit.calibration_of_new(data, rows, seed)
     learned = Learned(
         version="",
         examples=len(rows),
@@ -72,8 +73,7 @@ def fit_sample(
         known=known,
         new=new,
     )
-    digest = hashlib.sha256(_encoder.encode(learned)).hexdigest()[:16]
-    return msgspec.structs.replace(learned, version=digest)
+    return versioned(learned)
 
 
 @dataclass(slots=True)
@@ -131,8 +131,45 @@ class _Fit:
 
     def calibration(self, data: _Data, folds: Sequence[int]) -> Calibration:
         """Platt's correction (1999), from sums of rows that the fit behind each has not seen."""
+        seen = self._unseen(data, folds)
+        used = seen.used
+        if not used.any():
+            return Calibration()
+        return _platt(seen.sums[used], data.truth[used], data.counts[used])
+
+    def calibration_of_new(self, data: _Data, rows: Sequence[Row], seed: int) -> Calibration:
+        """The same for rules that nobody has decided on, and what a rule's level is worth."""
+        seen = self._unseen(
+            data,
+            [_fold(row.rule or "", seed) for row in rows],
+            _Data.of(self.design, [row.written() for row in rows]),
+        )
+        used = seen.used
+        if not used.any():
+            return Calibration()
+        by_rule = levels(
+            [
+                Scored(row.rule, row.repeat, Sum(total - written, written))
+                for row, total, written in zip(rows, seen.sums, seen.written, strict=True)
+                if row.rule is not None
+            ]
+        )
+        centre = round(float(np.average(seen.sums[used], weights=data.counts[used])), 4)
+        standings = Learned(
+            version="",
+            new=Calibration(centre=centre),
+            levels={rule: relative(level, centre) for rule, level in by_rule.items()},
+            inside=True,
+        )
+        standing = np.array(
+            [standings.standing(row.rule, sum_) for row, sum_ in zip(rows, seen.sums, strict=True)]
+        )
+        found = _platt(seen.sums[used], data.truth[used], data.counts[used], standing[used])
+        return msgspec.structs.replace(found, centre=centre)
+
+    def _unseen(self, data: _Data, folds: Sequence[int], written: _Data | None = None) -> "_Unseen":
         place = np.array(folds)
-        sums = np.zeros(len(place))
+        sums, parts = np.zeros(len(place)), np.zeros(len(place))
         used = np.zeros(len(place), dtype=bool)
         for fold in range(FOLDS):
             held = place == fold
@@ -142,10 +179,19 @@ class _Fit:
             weights, base = self.solve(inside)
             outside = data.only(held)
             sums[held] = outside.matrix @ weights + outside.offset + base
+            if written is not None:
+                part = written.only(held)
+                parts[held] = part.matrix @ weights + part.offset
             used[held] = True
-        if not used.any():
-            return Calibration()
-        return _platt(sums[used], data.truth[used], data.counts[used])
+        return _Unseen(sums, parts, used)
+
+
+class _Unseen(NamedTuple):
+    """The sums of rows, whole and of what was written alone, by fits that did not see them."""
+
+    sums: Vector
+    written: Vector
+    used: NDArray[np.bool_]
 
 
 def _penalties(
@@ -176,18 +222,38 @@ def _stand(counted: dict[str, Decided], by_rule: Mapping[str, Decided]) -> dict[
     return {rule: by_rule.get(rule, decided) for rule, decided in counted.items()}
 
 
-def _platt(sums: Vector, truth: Vector, counts: Vector) -> Calibration:
+def _platt(
+    sums: Vector, truth: Vector, counts: Vector, standing: Vector | None = None
+) -> Calibration:
+    """The likeliest correction: a slope, of which the standing of rules counts a share.
+
+    Both are pulled to 1.
+    """
+    level = np.zeros_like(sums) if standing is None else standing
+
     def loss(point: Vector) -> tuple[float, Vector]:
-        slope, intercept = point
-        total = slope * sums + intercept
+        slope, share, intercept = point
+        inner = sums + (share - 1) * level
+        total = slope * inner + intercept
         error = counts * (1 / (1 + np.exp(-np.clip(total, -40, 40))) - truth)
         likelihood = counts @ np.logaddexp(0, np.where(truth > 0, -total, total))
-        value = likelihood + 0.5 * SLOPE_PULL * (slope - 1) ** 2
-        return float(value), np.array([error @ sums + SLOPE_PULL * (slope - 1), error.sum()])
+        value = likelihood + 0.5 * SLOPE_PULL * ((slope - 1) ** 2 + (share - 1) ** 2)
+        return float(value), np.array(
+            [
+                error @ inner + SLOPE_PULL * (slope - 1),
+                slope * (error @ level) + SLOPE_PULL * (share - 1),
+                error.sum(),
+            ]
+        )
 
-    bounds = [(LEAST_SLOPE, MOST_SLOPE), (None, None)]
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds)
-    return Calibration(slope=round(float(found.x[0]), 4), intercept=round(float(found.x[1]), 4))
+    bounds = [(LEAST_SLOPE, MOST_SLOPE), (0.0, 1.0), (None, None)]
+    start = np.array([1.0, 1.0, 0.0])
+    slope, share, intercept = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return Calibration(
+        slope=round(float(slope), 4),
+        intercept=round(float(intercept), 4),
+        level=min(round(float(slope * (share - 1)), 4), 0.0),
+    )
 
 
 def _digest(name: str, seed: int) -> bytes:

@@ -6,7 +6,7 @@ however many alerts they made: of each, the first few are kept and share a weigh
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tocsin.errors import InputError
 from tocsin.model import Decided, Disposition, Dossier, Evidence, Example, Learned
@@ -16,6 +16,7 @@ from tocsin.triage.features import Features, features, rule_of
 from tocsin.triage.learned import ADDED, raw_sum
 
 HOUR = 3600
+NO_EXPERTS = (*ADDED, "impact.")  # evidence whose names begin so
 FIRST = 3  # of a repeat that are kept; after them the 4th, 8th, 16th …
 SIDES = {
     Disposition.TRUE_POSITIVE: True,
@@ -34,6 +35,11 @@ class Row:
     evidence: tuple[Evidence, ...]
     features: Features
     weight: float = 1.0
+
+    def written(self) -> "Row":
+        """What of it an actor may have written."""
+        evidence = tuple([item for item in self.evidence if item.tainted])
+        return replace(self, evidence=evidence, features=Features((), self.features.written, {}))
 
 
 @dataclass(slots=True)
@@ -70,19 +76,17 @@ class Sample:
         rule = rule_of(dossier)
         if rule is not None:
             self._decided.setdefault(rule, [0, 0])[attack] += 1
-        key = (_repeat(dossier, rule), attack)
+        key = (repeat_of(dossier, rule), attack)
         count = self._seen[key] = self._seen.get(key, 0) + 1
-        return not self.thin or count <= FIRST or not count & (count - 1)
+        return not self.thin or is_kept(count)
 
     def take(self, example: Example) -> None:
         """Learn from a judged alert that `wants` was asked about."""
         dossier, attack = example.dossier, SIDES[example.disposition]
-        verdict, rule = dossier.verdict, rule_of(dossier)
-        expert = tuple(
-            [item for item in verdict.evidence if _is_expert(item)] if verdict is not None else ()
-        )
-        repeat = _repeat(dossier, rule)
-        row = Row(attack, rule, repeat, expert, features(shipped_model().case(dossier)))
+        rule = rule_of(dossier)
+        repeat = repeat_of(dossier, rule)
+        words = features(shipped_model().case(dossier))
+        row = Row(attack, rule, repeat, expert_evidence(dossier), words)
         self.rows.append(row)
         if self.thin:
             together = self._kept.setdefault((repeat, attack), [])
@@ -98,8 +102,17 @@ class Sample:
         }
 
 
-def _repeat(dossier: Dossier, rule: str | None) -> tuple[str, str, int]:
-    """What an alert is a repeat of: the rule, the machine and the hour."""
+def is_kept(count: int) -> bool:
+    """Whether the alert that is the `count`-th of its repeat is one of the few that are kept."""
+    return count <= FIRST or not count & (count - 1)
+
+
+def repeat_of(dossier: Dossier, rule: str | None) -> tuple[str, str, int]:
+    """What an alert is a repeat of: the rule, the machine and the hour.
+
+    Raises:
+        InputError: the alert has not been normalised.
+    """
     alert = dossier.alert
     if alert is None:
         raise InputError("an alert was to be learned from that has not been normalised")
@@ -108,9 +121,11 @@ def _repeat(dossier: Dossier, rule: str | None) -> tuple[str, str, int]:
     return rule or alert.title[:128], host, int(when // HOUR)
 
 
-def _is_expert(item: Evidence) -> bool:
-    """Whether the evidence is the shipped model's own and moves the sum."""
-    return not item.name.startswith(ADDED) and not item.name.startswith("impact.")
+def expert_evidence(dossier: Dossier) -> tuple[Evidence, ...]:
+    """The evidence of a verdict that is the shipped model's own and moves the sum."""
+    if dossier.verdict is None:
+        return ()
+    return tuple([e for e in dossier.verdict.evidence if not e.name.startswith(NO_EXPERTS)])
 
 
 def probability_by(learned: Learned | None, row: Row) -> float:
@@ -118,7 +133,8 @@ def probability_by(learned: Learned | None, row: Row) -> float:
     if learned is None:
         total = math.fsum([item.weight for item in row.evidence])
     else:
-        calibration = learned.known if row.rule in learned.rules else learned.new
-        total = raw_sum(learned, row.evidence, row.features)
-        total = calibration.slope * total + calibration.intercept
+        calibration = learned.calibration(row.rule)
+        total = raw_sum(learned, row.evidence, row.features).total
+        level = calibration.level * learned.standing(row.rule, total)
+        total = calibration.slope * total + level + calibration.intercept
     return min(max(1 / (1 + math.exp(-min(max(total, -30.0), 30.0))), LEAST), MOST)

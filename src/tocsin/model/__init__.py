@@ -65,7 +65,15 @@ from tocsin.model.incident import (
     Riskiest,
 )
 from tocsin.model.intelligence import Indicator, Sighting
-from tocsin.model.learned import Calibration, Curve, Decided, Example, Learned, ModelMetrics
+from tocsin.model.learned import (
+    Calibration,
+    Curve,
+    Decided,
+    Example,
+    Learned,
+    Level,
+    ModelMetrics,
+)
 from tocsin.model.opinion import (
     Change,
     CheckedClaim,
@@ -184,6 +192,7 @@ __all__ = [
     "KeyScope",
     "Learned",
     "LedgerStep",
+    "Level",
     "Link",
     "Lookup",
     "LookupRequest",

@@ -9,6 +9,9 @@ from tocsin.model.dossier import Dossier
 from tocsin.model.record import Record, Share
 from tocsin.model.words import Disposition
 
+PULL = 0.5  # how many alerts the expectation that a rule is like others is worth
+FARTHEST = 3.0  # log-odds
+
 
 class Example(Record, frozen=True, kw_only=True):
     """An alert that a person has decided: what learning takes."""
@@ -41,10 +44,24 @@ class Decided(Record, frozen=True, kw_only=True):
 
 
 class Calibration(Record, frozen=True, kw_only=True):
-    """Platt's logistic correction: `slope` (above 0) times the sum, plus `intercept`."""
+    """Platt's logistic correction: `slope` (above 0) times the sum, plus `intercept`.
+
+    `level` times the standing of the alert's rule (see `Learned.standing`) is added: from minus
+    `slope`, where what all alerts of a rule have in common says nothing, to 0, where it counts as
+    much as what tells them apart. `centre` is the mean sum of the average rule's alerts.
+    """
 
     slope: float = 1.0
     intercept: float = 0.0
+    level: float = 0.0
+    centre: float = 0.0
+
+
+class Level(Record, frozen=True, kw_only=True):
+    """How far above the average rule's the sums of a rule's alerts are, and of how many alerts."""
+
+    mean: float
+    count: int
 
 
 class Learned(Record, frozen=True, kw_only=True):
@@ -53,7 +70,8 @@ class Learned(Record, frozen=True, kw_only=True):
     An alert's sum is `base`, plus `expert` times the sum of the expert weights, plus what is added
     here for each piece of `evidence` by its name, each of the alert's `words` and each number's
     `curves`. A calibration then turns the sum into the logit of the probability: `known` for rules
-    whose alerts were among the examples, `new` for others.
+    whose alerts were among the examples, `new` for others. `levels` says how high the alerts of
+    such others scored when the model was made; `inside` that the alerts to be judged are those.
     """
 
     version: str
@@ -67,6 +85,35 @@ class Learned(Record, frozen=True, kw_only=True):
     rules: dict[str, Decided] = msgspec.field(default_factory=dict)
     known: Calibration = Calibration()
     new: Calibration = Calibration()
+    levels: dict[str, Level] = msgspec.field(default_factory=dict)
+    inside: bool = False
+
+    def calibration(self, rule: str | None) -> Calibration:
+        """That of a rule's alerts."""
+        return self.known if rule in self.rules else self.new
+
+    def standing(self, rule: str | None, total: float) -> float:
+        """How far above other rules the alerts of an undecided rule score, as far as that is known.
+
+        The best linear prediction of what is the rule's own (Robinson, That BLUP is a good thing,
+        1991): the mean of its alerts, this one (whose sum is `total`) among them, pulled to the
+        average rule's as if some more alerts had scored so.
+        """
+        level = self.levels.get(rule) if rule is not None else None
+        own = held_back(total - self.new.centre)
+        if level is None:
+            return own / (1 + PULL)
+        known = level.count * level.mean
+        return (
+            known / (level.count + PULL)
+            if self.inside
+            else (known + own) / (level.count + 1 + PULL)
+        )
+
+
+def held_back(above: float) -> float:
+    """How far an alert or a rule is above others, held to `FARTHEST` either way."""
+    return min(max(above, -FARTHEST), FARTHEST)
 
 
 class ModelMetrics(Record, frozen=True, kw_only=True, omit_defaults=False):

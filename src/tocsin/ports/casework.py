@@ -45,14 +45,17 @@ class Met(NamedTuple):
 class Incidents(Protocol):
     """Where alerts that matter meet each other."""
 
-    async def meet(self, trails: Sequence[Trail], window: timedelta, most: int) -> Sequence[Met]:
-        """Enter these trails, then give all that have one of their entities.
+    async def meet(
+        self, trails: Sequence[Trail], asked: Sequence[Trail], window: timedelta, most: int
+    ) -> Sequence[Met]:
+        """Enter trails, then give all that have one of the entities asked for.
 
         Entering is committed first: of two alerts that are worked on at once by two processes, at
         least one then finds the other. It is an upsert, so it may be repeated.
 
         Args:
             trails: what alerts have, one each.
+            asked: the same alerts, with those of their entities that others are looked up by.
             window: how long before and after each alert to look.
             most: of each entity, only the latest so many alerts are given.
         """

@@ -1,9 +1,9 @@
 """What is learned from decisions: where models are kept, and what makes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from tocsin.model import Decided, Example, Learned, ModelMetrics
+from tocsin.model import Decided, Dossier, Example, Learned, ModelMetrics
 
 
 class Models(Protocol):
@@ -32,6 +32,10 @@ class Learner(Protocol):
 
         `by_rule`: how all alerts of each rule stand decided, where the examples are only some.
         """
+        ...
+
+    def levelled(self, learned: Learned, dossiers: Iterable[Dossier]) -> Learned:
+        """The model with the levels of the rules of these alerts that nobody has decided on."""
         ...
 
     def assess(self, learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:

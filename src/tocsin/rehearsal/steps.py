@@ -10,9 +10,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 
+from msgspec.structs import replace as replaced
+
 from tocsin.context import history_keys
 from tocsin.ingest import Item
-from tocsin.learn import Sample
+from tocsin.learn import Sample, levelled
 from tocsin.model import Disposition, Dossier, Example, Learned, Prevalence
 from tocsin.pipeline import STEPS
 from tocsin.ports import EntityKey, Resources, Work
@@ -100,6 +102,23 @@ class Rehearsal:
             done += batch
         return done
 
+    async def settle(self, dossiers: Sequence[Dossier]) -> list[Dossier]:
+        """The same, with what they show together of rules that nobody has decided on.
+
+        A model that has learned what a rule's level is worth takes the levels of such rules from
+        these alerts, and judges them again.
+        """
+        learned = self.models.learned
+        level = levelled(learned, dossiers, inside=True) if learned is not None else None
+        if level is learned:
+            return list(dossiers)
+        self.models.use(level)
+        done: list[Dossier] = []
+        for start in range(0, len(dossiers), BATCH):
+            batch = [_unjudged(dossier) for dossier in dossiers[start : start + BATCH]]
+            done += await self._judge[-1](batch)
+        return done
+
     async def remember(self, items: Sequence[Item]) -> None:
         """Let these alerts have come before; nothing is judged and nothing learned."""
         for start in range(0, len(items), BATCH):
@@ -154,3 +173,8 @@ class Rehearsal:
             batch = await work(batch)
         self._history.record(batch)
         return batch
+
+
+def _unjudged(dossier: Dossier) -> Dossier:
+    gaps = tuple([gap for gap in dossier.gaps if gap.step != "triage"])
+    return replaced(dossier, verdict=None, gaps=gaps)

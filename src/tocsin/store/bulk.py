@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, make_url
 
 from tocsin.store.copying import WORTH_IT, Row, copied, merged
 
-CHUNKS = (250, 50, 10, 1)
+CHUNKS = (250, 100, 50, 25, 10, 5, 2, 1)
 IN_LIMIT = 500
 PIPELINED = "%s"  # the mark of the driver that pipelines
 WRITTEN = "written"

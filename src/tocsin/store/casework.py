@@ -30,9 +30,11 @@ class IncidentStore:
         self._database = database
         self._grouping = grouping
 
-    async def meet(self, trails: Sequence[Trail], window: timedelta, most: int) -> Sequence[Met]:
+    async def meet(
+        self, trails: Sequence[Trail], asked: Sequence[Trail], window: timedelta, most: int
+    ) -> Sequence[Met]:
         """See `ports.Incidents.meet`."""
-        return await meeting.meet(self._database, trails, window, most)
+        return await meeting.meet(self._database, trails, asked, window, most)
 
     async def split(
         self, incident_id: str, alerts: Sequence[str], *, actor: str, reason: str

@@ -14,8 +14,10 @@ from tocsin.store import reading
 from tocsin.store.database import Database
 from tocsin.store.decision_counts import standing
 from tocsin.store.tables import alerts, decision_counts, dispositions
+from tocsin.store.undecided import undecided
 
 PORTION = 500
+MOST_UNDECIDED = 5_000  # alerts
 LONGEST_PAYLOAD = 16_384  # characters of what was sent that is learned from; longer is left out
 FIELDS = ("alert", "context", "intel", "verdict")
 
@@ -36,10 +38,14 @@ class Decision(Record, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class Teaching(NamedTuple):
-    """What can be learned from, and how all alerts of each rule stood decided at that moment."""
+    """What can be learned from, and how all alerts of each rule stood decided at that moment.
+
+    `undecided` are alerts of rules that nobody had decided on.
+    """
 
     examples: list[Example]
     by_rule: dict[str, Decided]
+    undecided: list[Dossier]
 
 
 class DecidedStore:
@@ -98,7 +104,8 @@ class DecidedStore:
         """The newest standing decisions that say what an alert was, oldest first.
 
         Left out are the undetermined ones, and alerts that retention has deleted. What was sent is
-        learned from, unless it is so long that many such would fill the memory.
+        learned from, unless it is so long that many such would fill the memory. Beside them stand
+        alerts of rules that nobody has decided on, whose level is learned.
 
         Args:
             limit: the most examples; each holds a dossier of some KB.
@@ -115,23 +122,29 @@ class DecidedStore:
             return connection.execute(query).all(), _by_rule(connection)
 
         named, by_rule = await self._database.read(read)
-        found: list[Example] = []
-        for start in range(0, len(named), PORTION):
-            part = named[start : start + PORTION]
-            ids = [row.alert_id for row in part]
-            loaded = await self._database.read(partial(reading.load, ids=ids, filled=FIELDS))
-            dossiers = {dossier.alert_id: dossier for dossier in loaded}
-            found.extend(
-                Example(
-                    dossier=_shortened(dossiers[row.alert_id]),
-                    disposition=Disposition(row.disposition),
-                    decided_at=row.decided_at,
-                )
-                for row in part
-                if row.alert_id in dossiers and dossiers[row.alert_id].verdict is not None
+        dossiers = {d.alert_id: d for d in await self._judged([row.alert_id for row in named])}
+        found = [
+            Example(
+                dossier=dossiers[row.alert_id],
+                disposition=Disposition(row.disposition),
+                decided_at=row.decided_at,
             )
-        found.reverse()
-        return Teaching(found, by_rule)
+            for row in reversed(named)
+            if row.alert_id in dossiers
+        ]
+        others = await self._database.read(
+            partial(undecided, decided=by_rule, limit=MOST_UNDECIDED)
+        )
+        return Teaching(found, by_rule, await self._judged(others))
+
+    async def _judged(self, ids: Sequence[str]) -> list[Dossier]:
+        """The dossiers of these alerts that have a verdict, without very long payloads."""
+        found: list[Dossier] = []
+        for start in range(0, len(ids), PORTION):
+            some = ids[start : start + PORTION]
+            loaded = await self._database.read(partial(reading.load, ids=some, filled=FIELDS))
+            found += [_shortened(dossier) for dossier in loaded if dossier.verdict is not None]
+        return found
 
 
 def _shortened(dossier: Dossier) -> Dossier:

@@ -5,12 +5,14 @@ event loop waits up to the switch interval to get it back: a quarter of a second
 SQLite a hot query answers with one row, a JSON array of all rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy.engine import Connection
+
+T = TypeVar("T")
 
 _decode = msgspec.json.Decoder(list[list[Any]]).decode
 
@@ -29,8 +31,27 @@ def fetch(
     """
     if connection.dialect.name != "sqlite":
         return connection.exec_driver_sql(select, tuple(parameters)).all()
+    return fetch_as(_decode, connection, columns, select, parameters)
+
+
+def fetch_as(
+    decode: Callable[[str], T],
+    connection: Connection,
+    columns: Sequence[str],
+    select: str,
+    parameters: Sequence[Any],
+) -> T:
+    """What a decoder makes of all rows of a SELECT on SQLite, in one pass.
+
+    Args:
+        decode: takes a JSON array of rows, each an array with a value for each of `columns`.
+        connection: of an SQLite database.
+        columns: as for `fetch`.
+        select: as for `fetch`.
+        parameters: as for `fetch`.
+    """
     found = connection.exec_driver_sql(_as_json(select, tuple(columns)), tuple(parameters))
-    return _decode(found.scalar_one())
+    return decode(found.scalar_one())
 
 
 @lru_cache(maxsize=256)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -13,14 +14,16 @@ from tocsin.model import EntityKind
 from tocsin.ports import Met, Trail
 from tocsin.store.bulk import PIPELINED, BulkInsert, as_texts, mark_of, texts_in
 from tocsin.store.database import Database
-from tocsin.store.fetch import fetch
+from tocsin.store.fetch import fetch, fetch_as
 from tocsin.store.quality import made_storable
 from tocsin.store.tables import alert_entities
 from tocsin.store.types import stamp_of
 
 SIZES = (1, 5, 20, 50)  # keys of a statement: few, so that the driver's cache holds them
 Key = tuple[str, str, Any, Any]  # kind, value, and the moments between which to look
-COLUMNS = ("kind", "value", "alert_id", "at", "stage", "seen", "beside")
+COLUMNS = Met._fields
+
+_decode = msgspec.json.Decoder(list[Met]).decode
 
 _enter = BulkInsert(
     alert_entities,
@@ -30,7 +33,11 @@ _enter = BulkInsert(
 
 
 async def meet(
-    database: Database, trails: Sequence[Trail], window: timedelta, most: int
+    database: Database,
+    trails: Sequence[Trail],
+    asked: Sequence[Trail],
+    window: timedelta,
+    most: int,
 ) -> list[Met]:
     """See `ports.Incidents.meet`."""
     stamp = stamp_of("sqlite" if database.sqlite else "postgresql")
@@ -40,11 +47,10 @@ async def meet(
         for trail in trails
         for entity in trail.entities
     )  # fmt: skip
-    if not rows:
-        return []
-    await database.write(lambda connection: _enter(connection, rows), durable=False)
+    if rows:
+        await database.write(lambda connection: _enter(connection, rows), durable=False)
     spans: dict[tuple[str, str], tuple[datetime, datetime]] = {}
-    for trail in trails:
+    for trail in asked:
         for entity in trail.entities:
             key = (entity.kind.value, made_storable(entity.value))
             first, last = spans.get(key, (trail.at, trail.at))
@@ -53,6 +59,8 @@ async def meet(
         (kind, value, stamp(first - window), stamp(last + window))
         for (kind, value), (first, last) in spans.items()
     ]
+    if not keys:
+        return []
     return await database.read(lambda connection: _look_up(connection, keys, most))
 
 
@@ -62,32 +70,19 @@ def forget(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def _look_up(connection: Connection, keys: Sequence[Key], most: int) -> list[Met]:
-    found: list[Sequence[Any]] = []
     mark = mark_of(connection)
     if mark == PIPELINED:
         columns = [as_texts([str(part) for part in column]) for column in zip(*keys, strict=True)]
-        found.extend(fetch(connection, COLUMNS, _LATERAL, (*columns, most)))
-    else:
-        for start in range(0, len(keys), SIZES[-1]):
-            part = keys[start : start + SIZES[-1]]
-            size = next(size for size in SIZES if size >= len(part))
-            none = ("", "", *part[0][2:])
-            padded = chain.from_iterable(
-                (*key, most) for key in [*part, *[none] * (size - len(part))]
-            )
-            found.extend(fetch(connection, COLUMNS, _statement(size, mark), tuple(padded)))
-    return [
-        Met(
-            EntityKind(kind),
-            value,
-            alert_id,
-            at if isinstance(at, datetime) else datetime.fromisoformat(at),
-            stage,
-            seen,
-            beside,
-        )
-        for kind, value, alert_id, at, stage, seen, beside in found
-    ]
+        found = fetch(connection, COLUMNS, _LATERAL, (*columns, most))
+        return [Met(EntityKind(kind), *rest) for kind, *rest in found]
+    met: list[Met] = []
+    for start in range(0, len(keys), SIZES[-1]):
+        part = keys[start : start + SIZES[-1]]
+        size = next(size for size in SIZES if size >= len(part))
+        none = ("", "", *part[0][2:])
+        padded = chain.from_iterable((*key, most) for key in [*part, *[none] * (size - len(part))])
+        met += fetch_as(_decode, connection, COLUMNS, _statement(size, mark), tuple(padded))
+    return met
 
 
 _LATEST = "ORDER BY at DESC, alert_id DESC LIMIT"

@@ -6,7 +6,7 @@ entries, so that the list that an analyst sees still is the whole computation.
 
 from collections.abc import Mapping, Sequence
 from math import exp, fsum, log
-from typing import Any
+from typing import Any, NamedTuple
 
 from tocsin.model import Calibration, Decided, Evidence, Learned, Prevalence
 from tocsin.triage.case import Case
@@ -92,25 +92,39 @@ class Applied:
             *_content(case, learned, found, rule),
         ]
         total = expert + fsum([item.weight for item in items])
-        known = rule is not None and rule in learned.rules
-        calibration = learned.known if known else learned.new
+        calibration = learned.calibration(rule)
+        items += _standing(case, learned, rule, calibration.level * learned.standing(rule, total))
+        known = rule in learned.rules
         items.append(_calibrated(case, calibration, total, known=known))
         return items
 
 
-def raw_sum(learned: Learned, evidence: Sequence[Evidence], found: Features) -> float:
+class Sum(NamedTuple):
+    """An alert's sum before calibration: by what was measured, and by what an actor may write."""
+
+    measured: float
+    written: float
+
+    @property
+    def total(self) -> float:
+        """Both."""
+        return self.measured + self.written
+
+
+def raw_sum(learned: Learned, evidence: Sequence[Evidence], found: Features) -> Sum:
     """The sum before calibration; what `Applied` and the fit have in common.
 
     `evidence` is without the entries that a learned model added.
     """
     words, curves = learned.words, learned.curves
-    total = learned.base + learned.expert * fsum([item.weight for item in evidence])
-    total += fsum([_moved_by(learned, item) for item in evidence])
-    total += fsum([words[word] for word in found.measured if word in words])
-    total += fsum([max(words[word], 0.0) for word in found.written if word in words])
-    return total + fsum(
-        [curves[name].at(value) for name, value in found.numbers.items() if name in curves]
-    )
+    weights: tuple[list[float], list[float]] = ([learned.base], [])
+    for item in evidence:
+        weights[item.tainted].append(learned.expert * item.weight + _moved_by(learned, item))
+    measured, written = weights
+    measured += [words[word] for word in found.measured if word in words]
+    written += [max(words[word], 0.0) for word in found.written if word in words]
+    measured += [curves[name].at(value) for name, value in found.numbers.items() if name in curves]
+    return Sum(fsum(measured), fsum(written))
 
 
 def _moved_by(learned: Learned, item: Evidence) -> float:
@@ -191,6 +205,23 @@ def _curves(learned: Learned, numbers: Mapping[str, float], prefix: str) -> floa
             if (curve := known(name)) is not None and name.startswith(prefix)
         ]
     )
+
+
+def _standing(case: Case, learned: Learned, rule: str | None, weight: float) -> list[Evidence]:
+    """What of the sum comes with the rule, which nobody has decided on, and so says less."""
+    if not weight:
+        return []
+    level = learned.levels.get(rule) if rule is not None else None
+    if level is None:
+        statement = "Nobody has decided on this rule, so its alerts may all score like this one."
+    else:
+        where = "above" if level.mean > 0 else "below"
+        statement = (
+            f"Nobody has decided on this rule, whose alerts score {abs(level.mean):.1f} {where} "
+            f"those of other rules ({level.count} alerts); that says less than what tells them "
+            "apart."
+        )
+    return [_on_alert(case, "learned.level", statement, weight)]
 
 
 def _calibrated(case: Case, calibration: Calibration, total: float, *, known: bool) -> Evidence:

@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
 
-from tocsin.model import Decided, Example, Learned
+from tocsin.model import Decided, Dossier, Example, Learned
 from tocsin.ports import Learner
 from tocsin.trial.baselines import baselines
 from tocsin.trial.card import Card, data_of, moved
@@ -32,6 +32,7 @@ def hold(
     now: datetime,
     seed: int = 0,
     by_rule: Mapping[str, Decided] | None = None,
+    undecided: Sequence[Dossier] = (),
 ) -> Verdict:
     """Learn from a part of the decisions, compare on the rest, and if better learn from all.
 
@@ -43,6 +44,8 @@ def hold(
         now: when the decisions were read; the card carries it.
         seed: of everything random; the same seed and decisions give the same verdict.
         by_rule: how all alerts of each rule stand decided, where the examples are only some.
+        undecided: alerts of rules that nobody has decided on; the challenger is to know no more of
+            rules that it first meets in what is held back.
 
     Raises:
         NotEnough: there is too little to learn from or to compare on.
@@ -50,11 +53,15 @@ def hold(
     thinned = thin(examples)
     check(thinned.examples)
     parts = split(thinned.examples, seen=seen)
-    challenger = learner.fit(parts.learned, seed=seed, by_rule=by_rule)
+    held = list(chain.from_iterable(parts.held))
+    others = [*undecided, *[example.dossier for example in held]]
+    challenger = learner.levelled(learner.fit(parts.learned, seed=seed, by_rule=by_rule), others)
     comparison = compare(learner.assess, champion, challenger, parts.held, seed=seed)
     better = comparison.better
-    final = learner.fit(thinned.examples, seed=seed, by_rule=by_rule) if better else challenger
-    held = list(chain.from_iterable(parts.held))
+    final = challenger
+    if better:
+        final = learner.fit(thinned.examples, seed=seed, by_rule=by_rule)
+        final = learner.levelled(final, undecided)
     card = Card(
         version=final.version,
         trial_version=challenger.version,
