@@ -4,6 +4,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 9000
 DATA   ?= .tocsin
 SECONDS ?= 300
+WORKERS ?= 2
 
 BIN  := .venv/bin
 READY := .venv/.ready
@@ -25,9 +26,9 @@ demo: $(READY) ## The same, with an inventory, indicators and sample alerts sent
 down: $(READY) ## Stop it
 	@$(BIN)/tocsin down --data $(DATA)
 
-test: $(TEST_READY) ## Run all tests, on real PostgreSQL and RabbitMQ servers that they start themselves
+test: $(TEST_READY) ## Run all tests, on real PostgreSQL and RabbitMQ servers that they start (WORKERS=2)
 	@sh tests/install-servers.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(TEST_READY) ## Lint, format, types, layers, dependencies and the rules of the house
 	$(BIN)/ruff check .

@@ -13,13 +13,31 @@ from tests.servers import SHARED, Server, serving
 from tocsin.app import Store, open_store
 from tocsin.settings import Settings
 
+# For this process, which has not loaded numpy yet, and for those that tests start. Threads of
+# linear algebra wait for each other by spinning: on busy cores a fit of 4 s takes minutes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Where compiled code may not be kept, each of hundreds of commands would compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+SERVERLESS = ("rules", "sources", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start servers come first, so that no worker is left with a long one at the end."""
+    items.sort(key=lambda item: item.path.parent.name in SERVERLESS)
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[pg.Postgres]:
-    """A real PostgreSQL; tests that need it skip, saying so, where none can be started."""
+    """A real PostgreSQL; tests that need it skip, saying so, where none can be started.
+
+    No test cuts the power, and what is written survives the server's crash without reaching the
+    disk; dropping a database is a checkpoint, and took two seconds on a busy one.
+    """
     if pg.binaries() is None:
         pytest.skip("PostgreSQL is not installed (as root, `make test` installs it)")
-    with pg.postgres() as server:
+    with pg.postgres("-c", "fsync=off") as server:
         yield server
 
 

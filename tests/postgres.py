@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -13,13 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 USER = "triage_user"
+PORTS = range(12_000, 32_000)
+_chance = random.SystemRandom()  # not what is seeded alike for all workers of a run
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address that nobody listens on.
+
+    Below those that the system gives to connections going out: a server that takes its time to
+    start would find one of those in use. At random, so that runs side by side do not meet.
+    """
+    while True:
+        port = _chance.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def binaries() -> Path | None:
@@ -37,6 +46,7 @@ class Postgres:
 
     folder: Path
     port: int
+    options: tuple[str, ...] = ()
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
@@ -47,7 +57,7 @@ class Postgres:
                 [
                     bin_ / "postgres", "-D", self.folder, "-p", str(self.port), "-h", "127.0.0.1",
                     "-k", self.folder, "-c", "shared_buffers=512MB", "-c", "max_wal_size=4GB",
-                    "-c", "max_connections=200",
+                    "-c", "max_connections=200", *self.options,
                 ],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -94,8 +104,8 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A running server, removed afterwards."""
+def postgres(*options: str) -> Iterator[Postgres]:
+    """A running server with these options, removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="tocsin-pg-", ignore_cleanup_errors=True) as top:
         folder = Path(top) / "data"
         folder.mkdir(mode=0o700)
@@ -108,7 +118,7 @@ def postgres() -> Iterator[Postgres]:
              "--locale", "C.UTF-8", "--no-sync"],
             check=True, stdout=subprocess.DEVNULL, **_as_server(),
         )  # fmt: skip
-        server = Postgres(folder, free_port())
+        server = Postgres(folder, free_port(), options)
         server.start()
         try:
             server.sql(f"CREATE ROLE {USER} LOGIN")

@@ -251,6 +251,7 @@ def test_the_processes_of_compose_take_an_alert_to_its_verdict_and_drain(
                 [sys.executable, "-m", "tocsin", *services[name]["command"]],
                 env=given, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
+            stack.callback(process.wait)  # or a test that comes later gets the warning
             stack.callback(process.kill)
             running[name] = (process, given)
         for _, given in running.values():

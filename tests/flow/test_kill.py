@@ -10,10 +10,11 @@ from pathlib import Path
 import httpx2
 from tests.servers import Server, start
 
-ALERTS = 20_000
 BATCH = 50
 KILLS = 10
 SENDERS = 2
+SHARE = 1_000_000  # numbers that a sender has; it stops after the last kill
+LEAST = 1_000  # alerts, or the kills hit a server that had nothing to do
 
 
 def alert(number: int) -> dict[str, object]:
@@ -30,32 +31,35 @@ def alert(number: int) -> dict[str, object]:
 
 
 class RetryingClient(threading.Thread):
-    """Sends its share, each batch again and again until it is answered 202."""
+    """Sends from its share until told to stop, each batch again and again until it is answered."""
 
-    def __init__(self, server: Server, share: range) -> None:
+    def __init__(self, server: Server, share: range, enough: threading.Event) -> None:
         super().__init__()
         self._server = server
         self._share = share
+        self._enough = enough
         self.accepted: dict[int, str] = {}
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
-            for begin in range(self._share.start, self._share.stop, BATCH):
-                numbers = list(range(begin, min(begin + BATCH, self._share.stop)))
-                for number, answer in zip(numbers, self._send(numbers), strict=True):
-                    self.accepted[number] = answer["alert_id"]
+            with self._server.client() as client:
+                for begin in range(self._share.start, self._share.stop, BATCH):
+                    if self._enough.is_set():
+                        return
+                    numbers = list(range(begin, begin + BATCH))
+                    for number, answer in zip(numbers, self._send(client, numbers), strict=True):
+                        self.accepted[number] = answer["alert_id"]
         except BaseException as error:  # noqa: BLE001  # the test shows it
             self.error = error
 
-    def _send(self, numbers: list[int]) -> list[dict[str, str]]:
+    def _send(self, client: httpx2.Client, numbers: list[int]) -> list[dict[str, str]]:
         body = json.dumps([alert(number) for number in numbers]).encode()
         headers = {"Content-Type": "application/json"}
         end = time.monotonic() + 120
         while time.monotonic() < end:
             try:
-                with self._server.client() as client:
-                    answer = client.post("/api/v1/alerts", content=body, headers=headers)
+                answer = client.post("/api/v1/alerts", content=body, headers=headers)
             except httpx2.TransportError:
                 time.sleep(0.05)
                 continue
@@ -71,8 +75,9 @@ def test_ten_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     chance = random.Random(20260304)
     server = start(tmp_path)
     port = int(server.url.rsplit(":", 1)[1])
-    share = ALERTS // SENDERS
-    clients = [RetryingClient(server, range(n * share, (n + 1) * share)) for n in range(SENDERS)]
+    enough = threading.Event()
+    shares = [range(n * SHARE, (n + 1) * SHARE) for n in range(SENDERS)]
+    clients = [RetryingClient(server, share, enough) for share in shares]
     for client in clients:
         client.start()
     try:
@@ -80,16 +85,19 @@ def test_ten_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
             time.sleep(chance.uniform(0.1, 0.6))
             server.kill()
             server = start(tmp_path, port=port)
+        enough.set()
         for client in clients:
             client.join()
         balance = server.settle()
+        print(f"{balance['received']:.0f} alerts were accepted")
     finally:
+        enough.set()
         server.kill()
     assert [client.error for client in clients] == [None] * SENDERS
     accepted = {number: id_ for client in clients for number, id_ in client.accepted.items()}
-    assert len(accepted) == ALERTS
-    assert len(set(accepted.values())) == ALERTS
-    assert balance["received"] == balance["triaged"] == ALERTS
+    assert len(accepted) >= LEAST
+    assert len(set(accepted.values())) == len(accepted)
+    assert balance["received"] == balance["triaged"] == len(accepted)
     _check_tables(server.database, set(accepted.values()))
 
 

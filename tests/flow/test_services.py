@@ -23,6 +23,8 @@ QUEUES = (
     "alert.result",
 )
 
+QUICK = {"sweep_interval": "1", "sweep_after": "3"}  # bells that got lost are rung again soon
+
 
 def alert(number: int) -> dict[str, object]:
     return {
@@ -55,7 +57,7 @@ def services(
 ) -> Iterator[Fleet]:
     """Five separate services, and a second replica of two of them."""
     groups = (*SEPARATE, ("normalizer",), ("triage",))
-    with fleet(tmp_path_factory.mktemp("fleet"), database, broker, groups) as running:
+    with fleet(tmp_path_factory.mktemp("fleet"), database, broker, groups, **QUICK) as running:
         yield running
 
 
@@ -203,8 +205,7 @@ def test_a_stopped_broker_costs_a_delay_and_alerts_are_still_accepted(
     tmp_path: Path, postgres_url: str, rabbit_server: RabbitMQ
 ) -> None:
     url = rabbit_server.create("stopped")
-    quick = {"sweep_interval": "1", "sweep_after": "2"}
-    with fleet(tmp_path, postgres_url, url, (("ingestor",), CHAIN), **quick) as running:
+    with fleet(tmp_path, postgres_url, url, (("ingestor",), CHAIN), **QUICK) as running:
         post(running, [alert(n) for n in range(50)])
         running.settle()
         rabbit_server.control("stop_app")
@@ -223,7 +224,7 @@ def test_a_stopped_database_costs_a_delay_and_nobody_spins_or_dies(
     tmp_path: Path, postgres_server: Postgres, broker_url: str
 ) -> None:
     url = postgres_server.create("stopped_database")
-    with fleet(tmp_path, url, broker_url, (("ingestor",), CHAIN)) as running:
+    with fleet(tmp_path, url, broker_url, (("ingestor",), CHAIN), **QUICK) as running:
         post(running, [alert(n) for n in range(200)])
         postgres_server.stop(immediately=True)
         try:
@@ -242,7 +243,7 @@ def test_a_stopped_database_costs_a_delay_and_nobody_spins_or_dies(
 
 
 def test_sigterm_drains_a_role(tmp_path: Path, postgres_url: str, broker_url: str) -> None:
-    with fleet(tmp_path, postgres_url, broker_url, (("ingestor",), CHAIN)) as running:
+    with fleet(tmp_path, postgres_url, broker_url, (("ingestor",), CHAIN), **QUICK) as running:
         post(running, [alert(n) for n in range(300)])
         worker = running.services[1]
         assert worker.stop() == 0

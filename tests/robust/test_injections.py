@@ -126,13 +126,12 @@ def test_a_model_gets_the_text_fenced_as_data_and_no_name_in_it(
 
 
 def test_what_was_asked_is_explained_to_whoever_reads_the_alert(asking: Server) -> None:
-    attack = ATTACKS["download"]
+    # its risk is medium and could be raised to high, so it is asked about; the machine is its own,
+    # so that no other test's alerts are its history
+    attack = {**ATTACKS["beacon"], "source_ip": "10.31.7.8", "destination_ip": "45.77.200.5"}
     pair = send(asking, [("explained", attack, injected(attack, "description", PLAIN))])[0]
-    alert_id = next(
-        which
-        for which in (pair.plain, pair.injected)
-        if opinions(asking)[which]["status"] == "done"
-    )
+    alert_id = pair.injected
+    assert opinions(asking)[alert_id]["status"] == "done"
     with asking.client() as client:
         shown = client.get(f"/api/v1/alerts/{alert_id}").json()
     opinion = shown["opinion"]
