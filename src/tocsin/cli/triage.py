@@ -137,6 +137,8 @@ async def _rehearse(
             task = bar.add_task("triage", total=len(good))
             dossiers = iter(await triaged(rehearsal, good, bar, task, source))
     said = f"learned from {learned.examples} of {count.read} lines ({learned.attacks} attacks)"
+    if (used := rehearsal.models.learned) is not None and used.levels:
+        said += f"; levels of {len(used.levels)} other rules from the alerts that are judged"
     if count.refused or count.undecided:
         said += f"; left out: {count.refused} refused, {count.undecided} undetermined"
     console(stderr=True).print(said)

@@ -31,10 +31,17 @@ def fit(
 def fit_sample(
     sample: Sample, *, seed: int = 0, by_rule: Mapping[str, Decided] | None = None
 ) -> Learned:
-    """The model of a sample; see `fit`."""
+    """The model of a sample; see `fit`.
+
+    On one thread: several wait for each other by spinning, and beside a busy server a fit of
+    seconds then takes minutes.
+    """
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415  # see above
+
     from tocsin.learn import fitting  # noqa: PLC0415  # see above
 
-    return fitting.fit_sample(sample, seed=seed, by_rule=by_rule)
+    with threadpool_limits(1, user_api="blas"):
+        return fitting.fit_sample(sample, seed=seed, by_rule=by_rule)
 
 
 def assess(learned: Learned | None, examples: Sequence[Example]) -> ModelMetrics:
