@@ -1,10 +1,6 @@
-"""Learning as processes and over HTTP, on both databases: live only if better, and back.
-
-The mathematics is that of Tocsin where it is there, else that of tests/learner.
-"""
+"""Learning as processes and over HTTP, on both databases: live only if better, and back."""
 
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,23 +12,14 @@ import httpx2
 import pytest
 from tests.decided import by_hand, decided_server, sql, url_of, wait_until
 from tests.flow.questions import is_problem
-from tests.servers import ROOT, Server, serving, tocsin
+from tests.servers import Server, serving, tocsin
 
 MODELS = "/api/v1/models"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def learner() -> Iterator[None]:
-    """Processes of these tests find mathematics."""
-    with pytest.MonkeyPatch.context() as patch:
-        before = os.environ.get("PYTHONPATH", "")
-        patch.setenv("PYTHONPATH", f"{ROOT / 'tests' / 'learner'}:{before}:{ROOT}")
-        yield
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, learner: None
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("learn")
     with decided_server(

@@ -6,7 +6,7 @@ import time
 import msgspec
 import pytest
 import sqlalchemy as sa
-from tests.learner.small import learned_of
+from tests.small_learner import learned_of
 
 from tocsin.app import Store
 from tocsin.errors import ConflictError, NotFoundError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
-from tests.learner import small
+from tests import small_learner as small
 
 from tocsin.errors import NotEnough
 from tocsin.evaluation.diagram import Series, reliability_svg
