@@ -254,18 +254,27 @@ def test_labels_of_a_file_go_on_through_all_files_of_alerts(tmp_path: Path) -> N
     assert "it labels alert 19 (counted from 0), but only 8 were read" in alone.stderr
 
 
+NO_PLACE = "line 2: an index from 0 on and a label"
+NO_JSON = "row 2: is not JSON"
+
+
 @pytest.mark.parametrize(
-    "line",
-    ['{"index": -1, "label": "tp"}', '{"index": 1}', '{"index": 1e99, "label": 1}', "{" * 9,
-     '{"label": ' + "[" * 5000],
-)  # fmt: skip
-def test_a_label_without_a_place_is_refused(tmp_path: Path, line: str) -> None:
+    ("line", "says"),
+    [
+        ('{"index": -1, "label": "tp"}', NO_PLACE),
+        ('{"index": 1}', NO_PLACE),
+        ('{"index": 1e99, "label": 1}', NO_PLACE),
+        ("{" * 9, NO_JSON),
+        ('{"label": ' + "[" * 5000, NO_JSON),
+    ],
+)
+def test_a_label_without_a_place_is_refused(tmp_path: Path, line: str, says: str) -> None:
     file = write(tmp_path / "alerts.ndjson", [alert(n, attack=n < 5, hour=1) for n in range(20)])
     words = tmp_path / "labels.ndjson"
     words.write_text('{"index": 0, "label": "tp"}\n' + line + "\n", encoding="utf-8")
     done = run("evaluate", file, "--labels", str(words))
     assert done.returncode == 2
-    assert "labels.ndjson: line 2: an index from 0 on and a label" in done.stderr
+    assert "labels.ndjson: " + says in done.stderr
     assert "Traceback" not in done.stderr
 
 

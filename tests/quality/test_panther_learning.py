@@ -39,9 +39,9 @@ def test_other_rules_are_judged_well(every: list[Pair], dossiers: list[Dossier])
     scores = learned_scores(every, dossiers, seed=0, folds=(0,))
     places = [n for n, pair in enumerate(every) if fold(pair, 0) == 0]
     judged_ones, of_them = [every[n] for n in places], [scores[n] for n in places]
-    assert area([pair.hit for pair in judged_ones], of_them) >= 0.8
+    assert area([pair.hit for pair in judged_ones], of_them) >= 0.82
     assert within_rules(judged_ones, of_them) >= 0.84
-    assert error(judged_ones, of_them) <= 0.06  # one fold: a fifth of the pairs
+    assert error(judged_ones, of_them) <= 0.08  # a fifth of the pairs: chance alone makes half
 
 
 def test_few_decisions_are_enough_for_honest_probabilities(

@@ -23,7 +23,7 @@ HARMLESS = frozenset(
     | {"benignpositivesuspiciousbutexpected", "falsepositiveincorrectanalyticlogic"}
     | {"falsepositiveinaccuratedata"}
 )
-UNDECIDED = frozenset({"", "undetermined", "unlabeled", "unlabelled", "unknown", "null", "none"})
+UNDECIDED = frozenset({"undetermined", "unlabeled", "unlabelled", "unknown", "null", "none"})
 SIGN = "-"  # where a set marks the harmless ones so, every other word names an attack
 COLUMNS = ("label", "disposition", "verdict", "truth", "groundtruth", "class")
 INDEX = "index"
@@ -49,7 +49,8 @@ def truth_of(word: str, *, named: bool = False, harmless: str | None = None) -> 
 
 def says_nothing(word: str) -> bool:
     """Whether nobody has decided by this word."""
-    return word.strip() != SIGN and _key(word) in UNDECIDED
+    key = _key(word)
+    return key in UNDECIDED if key else not word.strip()
 
 
 def text_of(value: Any) -> str:

@@ -9,9 +9,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from tocsin import __version__
+from tocsin import __version__, logs
 from tocsin.store import audit
 from tocsin.store.database import Database
+
+log = logs.get("database")
 
 LOCK = 0x70C5_1A  # any number that nobody else uses
 TURN_SECONDS = 0.1  # between two looks whether another process has done
@@ -50,7 +52,11 @@ async def upgrade(database: Database, target: str = "head") -> tuple[str | None,
             audit.record(connection, audit.Entry("migrate", "database.upgraded", "schema", changed))
         return before, after
 
+    said = False
     while (revisions := await database.write(change)) is None:
+        if not said:
+            log.info("database.migration_awaited")  # another process is at it
+            said = True
         await asyncio.sleep(TURN_SECONDS)
     return revisions
 
