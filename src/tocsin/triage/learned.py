@@ -213,13 +213,16 @@ def _standing(case: Case, learned: Learned, rule: str | None, weight: float) -> 
         return []
     level = learned.levels.get(rule) if rule is not None else None
     if level is None:
-        statement = "Nobody has decided on this rule, so its alerts may all score like this one."
+        statement = (
+            "Nobody had decided on this rule when the model was learned, so its alerts may all "
+            "score like this one."
+        )
     else:
         where = "above" if level.mean > 0 else "below"
         statement = (
-            f"Nobody has decided on this rule, whose alerts score {abs(level.mean):.1f} {where} "
-            f"those of other rules ({level.count} alerts); that says less than what tells them "
-            "apart."
+            "Nobody had decided on this rule when the model was learned; its alerts then scored "
+            f"{abs(level.mean):.1f} {where} those of other rules ({level.count} alerts), which "
+            "says less than what tells them apart."
         )
     return [_on_alert(case, "learned.level", statement, weight)]
 
